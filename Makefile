@@ -1,0 +1,56 @@
+# planwarm: `make help` lists the targets.
+
+GO       ?= go
+BIN      := bin
+TOOLS    := $(CURDIR)/$(BIN)/tools
+PKGS     := ./...
+FUZZTIME ?= 5s
+STATICCHECK_VERSION := v0.8.2
+DEPGUARD_VERSION    := v2.2.1
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race fuzz lint bench generate check ceph clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## build bin/planwarm
+	$(GO) build -trimpath -o $(BIN)/planwarm ./cmd/planwarm
+
+demo: build ## run the whole job once and show it (under a minute)
+	$(BIN)/planwarm demo
+
+test: ## run every test that needs nothing but Go
+	$(GO) test $(PKGS)
+
+race: ## run the tests of planwarm's own packages under the race detector
+	$(GO) test -race $(PKGS)
+
+fuzz: ## fuzz each decoder for FUZZTIME (default 5s)
+	@bash .ci/fuzz $(FUZZTIME)
+
+lint: $(TOOLS)/staticcheck $(TOOLS)/depguard ## gofmt, vet, staticcheck, import directions
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not gofmt'd"; exit 1; }
+	$(GO) vet $(PKGS)
+	$(TOOLS)/staticcheck $(PKGS)
+	$(TOOLS)/depguard $(PKGS)
+
+bench: ## run the benchmarks; docs/benchmarks.md says what was seen
+	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
+
+generate: ## write generated files again
+	$(GO) generate $(PKGS)
+
+check: lint test ## what to run before a commit
+
+ceph: ## run the bucket suite on a one-node Ceph started for it (Debian packages)
+	bash .ci/ceph
+
+clean: ## remove what was built
+	rm -rf $(BIN)
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+$(TOOLS)/depguard:
+	GOBIN=$(TOOLS) $(GO) install github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@$(DEPGUARD_VERSION)
