@@ -10,9 +10,12 @@ const Format = "planwarm/v1"
 
 // Bounds of a manifest. They are checked before and after decoding.
 const (
-	MaxBytes      = 16 << 20  // of one encoded manifest
-	MaxEntries    = 10_000    // operations in one manifest
+	MaxBytes      = 16 << 20  // of one encoded manifest, and of one pins object
+	MaxEntries    = 10_000    // operations in one manifest; also pins and denials of one graph
 	MaxQueryBytes = 256 << 10 // of one operation's text
+	MaxNameBytes  = 1 << 10   // of a name, a version, a person, a reason
+	MaxVariants   = 16        // other requests in one entry
+	MaxConditions = 64        // variables in one set of conditions
 )
 
 // Graph names a federated graph.
@@ -117,6 +120,7 @@ type Details struct {
 	Samples    uint64          `json:"samples,omitempty"`    // planning samples (cache misses) behind P90Ms
 	Executions uint64          `json:"executions,omitempty"` // requests in the window, hits included
 	MeasuredAt *time.Time      `json:"measuredAt,omitempty"`
+	Score      float64         `json:"score,omitempty"` // what a rank other than p90 ordered by
 	PushedAt   *time.Time      `json:"pushedAt,omitempty"`
 	PushedBy   string          `json:"pushedBy,omitempty"`
 	Conditions map[string]bool `json:"conditions,omitempty"` // values of variables in @skip and @include
@@ -126,7 +130,8 @@ type Details struct {
 
 // Variant is another request that belongs to the same slot: the same plan
 // under another name, text or client, or the same operation under other
-// conditions (then with a plan key of its own). Empty fields are the entry's.
+// conditions (then with a plan key of its own). Empty fields are the entry's;
+// Entry.Expand fills them in.
 type Variant struct {
 	OperationName *string         `json:"operationName,omitempty"` // nil: as the entry; "": no name is sent
 	Query         string          `json:"query,omitempty"`
@@ -138,18 +143,23 @@ type Variant struct {
 
 // Candidate is one plan that may go into a manifest: a pushed operation or one
 // seen in telemetry, with its plan key already computed under the current schema.
+// Every figure is given once: a pin that telemetry also measured comes either
+// with the figures, or next to a candidate of the same plan that has them.
 type Candidate struct {
 	Entry
-	// Clients has the executions of each client, for Limits.MaxSharePerClient.
+	// Hashes are the router's operation hashes of this plan, for Deny.Hash.
+	Hashes []string
+	// Clients has the executions of each client, for Settings.MaxSharePerClient.
 	Clients map[Client]uint64
 	// SumMs is the sum of all planning samples, milliseconds.
 	SumMs float64
-	// Pin is set for pushed operations.
-	Pin *Pin
+	// Pin is set for pushed operations, Place is its position in the stack: 0 is the newest.
+	Pin   *Pin
+	Place int
 	// Refused says why the current schema (or a planner) refuses it; "" when it does not.
 	Refused string
 	// Left names a reason, decided outside, that keeps it out (introspection, own request, ...); "" when there is none.
-	Left string
+	Left Reason
 }
 
 // PinsFormat is the version of the pins object.
@@ -160,6 +170,7 @@ type Pin struct {
 	ID       string     `json:"id"` // PinID(Request)
 	Request  Request    `json:"request"`
 	Client   *Client    `json:"client,omitempty"`
+	PlanKey  string     `json:"planKey,omitempty"` // under the schema at the time of the push, to find it by
 	PushedAt time.Time  `json:"pushedAt"`
 	PushedBy string     `json:"pushedBy,omitempty"`
 	From     *time.Time `json:"from,omitempty"`
@@ -167,10 +178,12 @@ type Pin struct {
 }
 
 // Deny keeps an operation out of the manifest for good. It matches by pin id,
-// plan key, operation hash or operation name, whichever are set.
+// plan key, operation hash or operation name, whichever are set; one match is
+// enough, since a key alone would stop matching with the next schema.
 type Deny struct {
 	ID            string    `json:"id,omitempty"`
 	PlanKey       string    `json:"planKey,omitempty"`
+	Hash          string    `json:"hash,omitempty"`
 	OperationName string    `json:"operationName,omitempty"`
 	Reason        string    `json:"reason,omitempty"`
 	DeniedAt      time.Time `json:"deniedAt"`
@@ -183,6 +196,13 @@ type Pins struct {
 	Graph    Graph  `json:"graph"`
 	Sequence uint64 `json:"sequence"`
 	Nonce    string `json:"nonce"`
-	Pins     []Pin  `json:"pins"`
-	Deny     []Deny `json:"deny,omitempty"`
+	// Recent has the nonces of the last writes, newest last, at most
+	// MaxRecentNonces: a writer whose answer got lost finds its own here even
+	// when others have written since.
+	Recent []string `json:"recent,omitempty"`
+	Pins   []Pin    `json:"pins"`
+	Deny   []Deny   `json:"deny,omitempty"`
 }
+
+// MaxRecentNonces bounds Pins.Recent.
+const MaxRecentNonces = 64

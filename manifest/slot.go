@@ -1,0 +1,255 @@
+package manifest
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// slot is one entry in the making: candidates that share a plan.
+type slot struct {
+	main     *Candidate   // whose request the entry has
+	members  []*Candidate // all of them, in the order of compareCandidates
+	entry    Entry
+	measured bool // it has a planning time, of now or from before
+	score    float64
+}
+
+// slots drops what may not be in a manifest, joins the rest by plan key and
+// sets the figures.
+func (b *builder) slots() (pins, rest []*slot) {
+	allowed := make([]*Candidate, 0, len(b.in.Candidates))
+	for i := range b.in.Candidates {
+		c := &b.in.Candidates[i]
+		if why, detail := b.refusal(c); why != "" {
+			b.leave(c, why, detail)
+			continue
+		}
+		allowed = append(allowed, c)
+	}
+	for _, members := range group(allowed) {
+		s := &slot{members: members}
+		if len(members) > 1 {
+			slices.SortFunc(members, compareCandidates)
+			for _, c := range members[1:] {
+				b.leave(c, ReasonDuplicate, "its plan has the slot of "+clip(members[0].Planwarm.PlanKey))
+			}
+		}
+		s.main = members[0]
+		b.compose(s)
+		if s.main.Pin != nil {
+			pins = append(pins, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return pins, rest
+}
+
+// refusal says why c alone, whatever its figures, may not be in a manifest.
+func (b *builder) refusal(c *Candidate) (why Reason, detail string) {
+	if by := b.deny.match(c); by != "" {
+		return ReasonDenied, by
+	}
+	switch {
+	case c.Left != "":
+		return c.Left, ""
+	case c.Refused != "":
+		return ReasonRefused, c.Refused
+	case c.Pin != nil && c.Pin.From != nil && b.in.Now.Before(*c.Pin.From):
+		return ReasonNotYet, "from " + c.Pin.From.UTC().Format(time.RFC3339)
+	case c.Pin != nil && c.Pin.expired(b.in.Now):
+		return ReasonExpired, "until " + c.Pin.Until.UTC().Format(time.RFC3339)
+	}
+	return "", ""
+}
+
+// group joins candidates that share a plan key, directly or through others;
+// those without any key by their request.
+func group(cs []*Candidate) [][]*Candidate {
+	parent := make([]int32, len(cs))
+	var find func(int32) int32
+	find = func(i int32) int32 {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
+		}
+		return i
+	}
+	owner := make(map[string]int32, len(cs))
+	for i, c := range cs {
+		at := int32(i)
+		parent[at] = at
+		keyed := false
+		for key := range c.keys() {
+			keyed = true
+			if j, ok := owner[key]; ok {
+				parent[find(at)] = find(j)
+			} else {
+				owner[key] = at
+			}
+		}
+		if keyed {
+			continue
+		}
+		id := c.Request.identity()
+		if j, ok := owner[id]; ok {
+			parent[find(at)] = find(j)
+		} else {
+			owner[id] = at
+		}
+	}
+	// Nearly every group has one member: these share one array.
+	single := slices.Clone(cs)
+	groups := make([][]*Candidate, 0, len(cs))
+	at := make(map[int32]int)
+	for i, c := range cs {
+		root := find(int32(i))
+		if int(root) == i {
+			continue
+		}
+		if _, ok := at[root]; !ok {
+			at[root] = len(groups)
+			groups = append(groups, []*Candidate{cs[root]})
+		}
+		groups[at[root]] = append(groups[at[root]], c)
+	}
+	for i := range cs {
+		if _, shared := at[int32(i)]; !shared && parent[i] == int32(i) {
+			groups = append(groups, single[i:i+1:i+1])
+		}
+	}
+	return groups
+}
+
+// compose makes the entry: the main request, the others as variants, and the figures.
+func (b *builder) compose(s *slot) {
+	s.entry = b.deny.strip(s.main.Entry)
+	d := &s.entry.Planwarm
+	if s.entry.Client != nil && *s.entry.Client == (Client{}) {
+		s.entry.Client = nil
+	}
+	d.Source, d.PushedAt, d.PushedBy, d.Score = SourceTelemetry, nil, "", 0
+	if pin := s.main.Pin; pin != nil {
+		d.Source, d.PushedAt, d.PushedBy = SourceManual, utc(&pin.PushedAt), pin.PushedBy
+	}
+	if len(s.members) > 1 || len(d.Variants) > MaxVariants {
+		s.entry.Planwarm.Variants = b.variants(s)
+	}
+	s.figures()
+	s.measured = d.Samples > 0 || d.P90Ms > 0
+	if d.Samples == 0 && d.Executions > 0 {
+		b.costs.apply(s)
+	}
+	if d.Samples > 0 && d.MeasuredAt == nil {
+		d.MeasuredAt = utc(&b.in.Now)
+	}
+	d.P90Ms, d.MaxMs, d.MeanMs = round(d.P90Ms), round(d.MaxMs), round(d.MeanMs)
+}
+
+// figures adds up what is known of the members.
+func (s *slot) figures() {
+	d := &s.entry.Planwarm
+	d.P90Ms, d.MaxMs, d.MeanMs, d.Samples, d.Executions, d.MeasuredAt = 0, 0, 0, 0, 0, nil
+	var sum float64
+	for _, c := range s.members {
+		m := &c.Planwarm
+		d.P90Ms = max(d.P90Ms, m.P90Ms)
+		d.MaxMs = max(d.MaxMs, m.MaxMs)
+		d.Samples = addSaturating(d.Samples, m.Samples)
+		d.Executions = addSaturating(d.Executions, m.Executions)
+		if c.SumMs > 0 {
+			sum += c.SumMs
+		} else {
+			sum += m.MeanMs * float64(m.Samples)
+		}
+		if m.MeasuredAt != nil && (d.MeasuredAt == nil || m.MeasuredAt.After(*d.MeasuredAt)) {
+			d.MeasuredAt = m.MeasuredAt
+		}
+	}
+	if d.Samples > 0 {
+		d.MeanMs = sum / float64(d.Samples)
+	}
+	d.MeasuredAt = utc(d.MeasuredAt)
+}
+
+// planMs is what planning s is expected to take.
+func (s *slot) planMs() float64 {
+	if m := s.entry.Planwarm.MeanMs; m > 0 {
+		return m
+	}
+	return s.entry.Planwarm.P90Ms
+}
+
+// owner is the client name with most of the executions, "" when none is known.
+func (s *slot) owner() string {
+	total := make(map[string]uint64)
+	for _, c := range s.members {
+		if len(c.Clients) == 0 && c.Client != nil {
+			total[c.Client.Name] = addSaturating(total[c.Client.Name], c.Planwarm.Executions)
+		}
+		for client, n := range c.Clients {
+			total[client.Name] = addSaturating(total[client.Name], n)
+		}
+	}
+	owner, most := "", uint64(0)
+	for _, name := range slices.Sorted(maps.Keys(total)) {
+		if total[name] > most {
+			owner, most = name, total[name]
+		}
+	}
+	return owner
+}
+
+func addSaturating(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}
+
+// compareCandidates is a total order: pins before telemetry, newest first;
+// telemetry by executions. It decides whose request an entry has, and in which
+// order figures are added up, since adding floats is not associative.
+func compareCandidates(x, y *Candidate) int {
+	if (x.Pin != nil) != (y.Pin != nil) {
+		if x.Pin != nil {
+			return -1
+		}
+		return 1
+	}
+	if x.Pin != nil {
+		if c := cmp.Or(cmp.Compare(x.Place, y.Place), y.Pin.PushedAt.Compare(x.Pin.PushedAt), strings.Compare(x.Pin.ID, y.Pin.ID)); c != 0 {
+			return c
+		}
+	}
+	if c := cmp.Compare(y.Planwarm.Executions, x.Planwarm.Executions); c != 0 {
+		return c
+	}
+	if c := strings.Compare(x.Planwarm.PlanKey, y.Planwarm.PlanKey); c != 0 {
+		return c
+	}
+	if c := strings.Compare(x.fingerprint(), y.fingerprint()); c != 0 {
+		return c
+	}
+	return cmp.Or(
+		cmp.Compare(x.Planwarm.Samples, y.Planwarm.Samples), cmp.Compare(x.Planwarm.P90Ms, y.Planwarm.P90Ms),
+		cmp.Compare(x.Planwarm.MaxMs, y.Planwarm.MaxMs), cmp.Compare(x.SumMs, y.SumMs), cmp.Compare(x.Planwarm.MeanMs, y.Planwarm.MeanMs),
+		strings.Compare(string(x.Planwarm.Type), string(y.Planwarm.Type)),
+		strings.Compare(x.variantPrint(), y.variantPrint()),
+	)
+}
+
+func compareClients(x, y *Client) int {
+	var a, b Client
+	if x != nil {
+		a = *x
+	}
+	if y != nil {
+		b = *y
+	}
+	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+}
