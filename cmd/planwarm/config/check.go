@@ -1,0 +1,256 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/planwarm/planwarm/manifest"
+)
+
+// checker collects faults, each naming key and value.
+type checker struct{ faults Faults }
+
+func (c *checker) fault(key, format string, args ...any) {
+	c.faults = append(c.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (c *checker) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		c.fault(key, "%q is none of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func (c *checker) positive(key string, v int64) {
+	if v <= 0 {
+		c.fault(key, "%d is not above zero", v)
+	}
+}
+
+func (c *checker) notNegative(key string, v Duration) {
+	if v < 0 {
+		c.fault(key, "%s is negative", v.Std())
+	}
+}
+
+func (c *checker) above(key string, v Duration) {
+	if v <= 0 {
+		c.fault(key, "%s is not above zero", v.Std())
+	}
+}
+
+func (c *checker) share(key string, v float64) {
+	if !(v >= 0 && v <= 1) {
+		c.fault(key, "%v is not between 0 and 1", v)
+	}
+}
+
+// address checks host:port; empty is off.
+func (c *checker) address(key, v string) {
+	if v == "" {
+		return
+	}
+	if _, _, err := net.SplitHostPort(v); err != nil {
+		c.fault(key, "%q is not host:port", v)
+	}
+}
+
+func (c *checker) url(key, v string, schemes ...string) {
+	if v == "" {
+		return
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		c.fault(key, "not a URL with %s and a host", strings.Join(schemes, " or "))
+	}
+}
+
+func (c *checker) file(key, v string) {
+	if v == "" {
+		return
+	}
+	if _, err := os.Stat(v); err != nil {
+		c.fault(key, "%q cannot be read", v)
+	}
+}
+
+var graphName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
+
+// check returns every fault of a decoded configuration.
+func (c Config) check() Faults {
+	var k checker
+	if c.DataDir == "" {
+		k.fault("data_dir", "is empty")
+	}
+	for i, r := range c.Roles {
+		k.oneOf(fmt.Sprintf("roles[%d]", i), string(r), string(RolePublish), string(RoleWarm))
+	}
+	if len(c.Roles) == 0 {
+		k.fault("roles", "is empty: publish, warm or both")
+	}
+	seen := map[string]bool{}
+	for i, g := range c.Graphs {
+		key := fmt.Sprintf("graphs[%d]", i)
+		if id := g.Namespace + "/" + g.Name; seen[id] {
+			k.fault(key, "graph %s is there twice", id)
+		} else {
+			seen[id] = true
+		}
+		g.check(&k, key)
+	}
+	c.checkListeners(&k)
+	c.checkBucket(&k)
+	k.oneOf("telemetry.keep_text", c.Telemetry.KeepText, "lifted")
+	k.positive("telemetry.max_operations", int64(c.Telemetry.MaxOperations))
+	k.positive("telemetry.max_text", int64(c.Telemetry.MaxText))
+	k.positive("telemetry.otlp.max_bytes", int64(c.Telemetry.OTLP.MaxBytes))
+	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	k.oneOf("log.format", c.Log.Format, "json", "console")
+	return k.faults
+}
+
+func (g Graph) check(k *checker, key string) {
+	if !graphName.MatchString(g.Namespace) {
+		k.fault(key+".namespace", "%q is not a name of letters, digits, - and _", g.Namespace)
+	}
+	if !graphName.MatchString(g.Name) {
+		k.fault(key+".name", "%q is not a name of letters, digits, - and _", g.Name)
+	}
+	switch {
+	case g.Schema.File != "" && g.Schema.URL != "":
+		k.fault(key+".schema", "file and url exclude each other")
+	case g.Schema.File == "" && g.Schema.URL == "":
+		k.fault(key+".schema", "needs file or url")
+	}
+	k.url(key+".schema.url", g.Schema.URL, "http", "https")
+	k.above(key+".schema.poll", g.Schema.Poll)
+	k.file(key+".schema.token_file", g.Schema.TokenFile)
+	k.file(key+".cosmo.jwt_secret_file", g.Cosmo.JWTSecretFile)
+	k.file(key+".cosmo.token_file", g.Cosmo.TokenFile)
+	if (g.Cosmo.OrganizationID == "") != (g.Cosmo.FederatedGraphID == "") {
+		k.fault(key+".cosmo", "organization_id and federated_graph_id belong together")
+	}
+	if g.Cosmo.OrganizationID != "" && g.Cosmo.JWTSecretFile == "" && g.Cosmo.TokenFile == "" {
+		k.fault(key+".cosmo", "needs jwt_secret_file or token_file to know its router by")
+	}
+	for i, r := range g.Routers {
+		r.check(k, fmt.Sprintf("%s.routers[%d]", key, i))
+	}
+	g.Manifest.check(k, key+".manifest")
+	g.Warm.check(k, key+".warm")
+}
+
+func (r Router) check(k *checker, key string) {
+	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo))
+	if r.URL == "" {
+		k.fault(key+".url", "is empty")
+	}
+	k.url(key+".url", r.URL, "http", "https")
+	k.url(key+".ready_url", r.ReadyURL, "http", "https")
+	k.url(key+".metrics_url", r.MetricsURL, "http", "https")
+	k.file(key+".token_file", r.TokenFile)
+	if r.PlanCacheSize < 0 {
+		k.fault(key+".plan_cache_size", "%d is negative", r.PlanCacheSize)
+	}
+	if r.Pull.ItemsPerSecond < 0 {
+		k.fault(key+".pull.items_per_second", "%v is negative", r.Pull.ItemsPerSecond)
+	}
+	k.notNegative(key+".pull.timeout", r.Pull.Timeout)
+}
+
+func (m Manifest) check(k *checker, key string) {
+	if m.MaxOperations < 1 || m.MaxOperations > manifest.MaxEntries {
+		k.fault(key+".max_operations", "%d is not between 1 and %d", m.MaxOperations, manifest.MaxEntries)
+	}
+	k.share(key+".manual_share", m.ManualShare)
+	k.share(key+".max_share_per_client", m.MaxSharePerClient)
+	k.oneOf(key+".rank", m.Rank, string(manifest.RankP90), string(manifest.RankSaved), string(manifest.RankBudget))
+	if m.Window <= 0 || m.Window > Duration(7*24*time.Hour) {
+		k.fault(key+".window", "%s is not above zero and at most 168h", m.Window.Std())
+	}
+	k.above(key+".horizon", m.Horizon)
+	k.above(key+".budget", m.Budget)
+	k.above(key+".recompute_interval", m.RecomputeInterval)
+	k.notNegative(key+".min_publish_interval", m.MinPublishInterval)
+	k.notNegative(key+".min_planning_time", m.MinPlanningTime)
+	k.notNegative(key+".max_planning_time", m.MaxPlanningTime)
+	k.file(key+".signing_key_file", m.SigningKeyFile)
+	k.file(key+".verify_key_file", m.VerifyKeyFile)
+}
+
+func (w Warm) check(k *checker, key string) {
+	k.oneOf(key+".fallback", w.Fallback, "snapshot", "off")
+	if w.Limit < 0 {
+		k.fault(key+".limit", "%d is negative", w.Limit)
+	}
+	if w.Concurrency < 0 || w.Concurrency > 256 {
+		k.fault(key+".concurrency", "%d is not between 0 and 256", w.Concurrency)
+	}
+	if w.OperationsPerSecond < 0 {
+		k.fault(key+".operations_per_second", "%v is negative", w.OperationsPerSecond)
+	}
+	k.above(key+".deadline", w.Deadline)
+	k.above(key+".ready_timeout", w.ReadyTimeout)
+	k.notNegative(key+".interval", w.Interval)
+	k.above(key+".poll", w.Poll)
+	k.notNegative(key+".jitter", w.Jitter)
+}
+
+// checkListeners asks for a token wherever control or telemetry is reachable from outside.
+func (c Config) checkListeners(k *checker) {
+	for _, l := range []struct{ key, addr, token string }{
+		{"telemetry.otlp.http", c.Telemetry.OTLP.HTTP, c.Telemetry.OTLP.TokenFile},
+		{"telemetry.otlp.grpc", c.Telemetry.OTLP.GRPC, c.Telemetry.OTLP.TokenFile},
+		{"admin.listen", c.Admin.Listen, c.Admin.TokenFile},
+		{"cdn.listen", c.CDN.Listen, c.CDN.TokenFile},
+	} {
+		k.address(l.key, l.addr)
+		if l.addr != "" && l.token == "" && !loopback(l.addr) {
+			k.fault(l.key, "%q is reachable from outside: it needs a token_file", l.addr)
+		}
+	}
+	k.address("health.listen", c.Health.Listen)
+	k.file("telemetry.otlp.token_file", c.Telemetry.OTLP.TokenFile)
+	k.file("admin.token_file", c.Admin.TokenFile)
+	k.file("cdn.token_file", c.CDN.TokenFile)
+	k.url("cdn.url", c.CDN.URL, "http", "https")
+	k.url("cdn.upstream", c.CDN.Upstream, "http", "https")
+}
+
+func (c Config) checkBucket(k *checker) {
+	if c.Bucket.URL != EmbeddedBucket {
+		k.url("bucket.url", c.Bucket.URL, "s3")
+		if c.Bucket.URL == "" {
+			k.fault("bucket.url", "is empty: embedded or s3://bucket/prefix")
+		}
+	} else if c.Bucket.Endpoint != "" {
+		k.fault("bucket.endpoint", "has no meaning for the embedded bucket")
+	}
+	k.url("bucket.endpoint", c.Bucket.Endpoint, "http", "https")
+	k.file("bucket.access_key_file", c.Bucket.AccessKeyFile)
+	k.file("bucket.secret_key_file", c.Bucket.SecretKeyFile)
+	if (c.Bucket.AccessKeyFile == "") != (c.Bucket.SecretKeyFile == "") {
+		k.fault("bucket", "access_key_file and secret_key_file belong together")
+	}
+	if c.Bucket.Region == "" {
+		k.fault("bucket.region", "is empty")
+	}
+	if c.Bucket.Retention < 2 {
+		k.fault("bucket.retention", "%d is below 2: a rollback needs an older version", c.Bucket.Retention)
+	}
+}
+
+// loopback says whether an address is reachable from this machine alone.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
