@@ -1,0 +1,86 @@
+package otlp
+
+func (d *decoder) jsonTraces(body []byte, v TraceVisitor) error {
+	return d.jsonResources(body, "resourceSpans", "scopeSpans", v.Resource, func(scope []byte) {
+		if err := eachMember(scope, func(key string, value []byte) error {
+			if key != "spans" {
+				return nil
+			}
+			return eachElement(value, func(span []byte) error {
+				d.jsonSpan(span, v)
+				return nil
+			})
+		}); err != nil {
+			d.res.reject(err)
+		}
+	})
+}
+
+func (d *decoder) jsonSpan(span []byte, v TraceVisitor) {
+	if !d.spend() {
+		d.res.reject(ErrTooMany)
+		return
+	}
+	wanted, err := d.jsonSpanFields(span, v)
+	switch {
+	case err != nil:
+		d.res.reject(err)
+	case wanted:
+		d.emitSpan(v)
+	default:
+		d.res.Items++
+	}
+}
+
+// jsonSpanFields remembers where the ids and attributes are while it looks
+// for the name, and reads them only when it is wanted.
+func (d *decoder) jsonSpanFields(span []byte, v TraceVisitor) (wanted bool, err error) {
+	s := &d.span
+	*s = Span{Attributes: s.Attributes[:0]}
+	var attributes, trace, id, parent []byte
+	err = eachMember(span, func(key string, value []byte) (err error) {
+		switch key {
+		case "traceId":
+			trace = value
+		case "spanId":
+			id = value
+		case "parentSpanId":
+			parent = value
+		case "name":
+			s.Name, err = text(value)
+		case "startTimeUnixNano":
+			s.Start, err = unsigned(value)
+		case "endTimeUnixNano":
+			s.End, err = unsigned(value)
+		case "attributes":
+			attributes = value
+		}
+		return err
+	})
+	if err != nil || !v.WantSpan(s.Name) {
+		return false, err
+	}
+	if err := d.jsonSpanIDs(trace, id, parent); err != nil {
+		return false, err
+	}
+	if attributes == nil {
+		return true, nil
+	}
+	return true, jsonAttributes(attributes, &s.Attributes)
+}
+
+func (d *decoder) jsonSpanIDs(trace, id, parent []byte) error {
+	var traceID [16]byte
+	var spanID, parentID [8]byte
+	var n [3]int
+	for i, part := range []struct{ value, id []byte }{{trace, traceID[:]}, {id, spanID[:]}, {parent, parentID[:]}} {
+		if part.value == nil {
+			continue
+		}
+		var err error
+		if n[i], err = jsonID(part.value, part.id); err != nil {
+			return err
+		}
+	}
+	return d.span.identify(traceID[:n[0]], spanID[:n[1]], parentID[:n[2]])
+}
