@@ -39,7 +39,7 @@ func syntaxFault(err error) OperationErrors {
 	if !errors.As(err, &at) {
 		return fault(RuleSyntax, 0, 0, "syntax error")
 	}
-	f := faultOf(&gqlerror.Error{Rule: RuleSyntax, Message: at.Message, Locations: at.Locations})
+	f := faultOf(nil, &gqlerror.Error{Rule: RuleSyntax, Message: at.Message, Locations: at.Locations})
 	if strings.HasPrefix(at.Message, "exceeded ") {
 		f.Rule = RuleLimit
 	}

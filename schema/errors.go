@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -97,9 +98,10 @@ func bounded(message string) string {
 	return strings.ToValidUTF8(message[:maxMessage], "") + "..."
 }
 
-// faultOf turns an error of the parser or of a rule into one of ours.
-func faultOf(err *gqlerror.Error) *OperationError {
-	f := &OperationError{Rule: err.Rule, Message: bounded(redact(err.Rule, err.Message))}
+// faultOf turns an error of the parser or of a rule into one of ours. The
+// parser has no types.
+func faultOf(types *ast.Schema, err *gqlerror.Error) *OperationError {
+	f := &OperationError{Rule: err.Rule, Message: bounded(redact(types, err.Rule, err.Message))}
 	if len(err.Locations) > 0 {
 		f.Line, f.Column = err.Locations[0].Line, err.Locations[0].Column
 	}
@@ -116,18 +118,21 @@ func inOrder(faults OperationErrors) OperationErrors {
 	return faults
 }
 
+// token is how the parser calls the kind of a token, without its value.
+const token = `(\w+|<\w+>|[!$&()\[\]{}:=@|]|\.\.\.)`
+
 // Messages that are known to quote no value. Whatever else a rule about
 // values says is replaced: a new message of the library must not become a leak.
 var (
-	safeSyntax = regexp.MustCompile(`^(Expected (\S+|"\w+"), found \w+` +
-		`|Unexpected (\w+|<EOF>|[!$&()\[\]{}:=@|]|\.\.\.)` +
-		`|expected at least one definition, found \w+` +
+	safeSyntax = regexp.MustCompile(`^(Expected (` + token + `|"\w+"), found ` + token +
+		`|Unexpected ` + token +
+		`|expected at least one definition, found ` + token +
 		`|exceeded (token limit|maximum nesting depth) of \d+` +
 		`|Unterminated string\.)`)
 	safeValue = regexp.MustCompile(`^(Field "\w+\.\w+" of required type "[\w\[\]!]+" was not provided\.` +
 		`|OneOf Input Object "\w+" must specify exactly one key\.` +
 		`|Field "\w+\.\w+" must be non-null\.` +
-		`|Field "\w+" is not defined by type "\w+"\.( Did you mean ["\w, ]+\?)?)$`)
+		`|Field "\w+" is not defined by type "(?<object>\w+)"\.( Did you mean ["\w, ]+\?)?)$`)
 	typedValue = regexp.MustCompile(`^(Expected value of type "[\w\[\]!]+"` +
 		`|Enum "[\w\[\]!]+" cannot represent non-enum value` +
 		`|(Int|String|Boolean|Float|ID) cannot represent an? [a-z -]+ value` +
@@ -136,7 +141,7 @@ var (
 )
 
 // redact returns message without any value of the operation.
-func redact(rule, message string) string {
+func redact(types *ast.Schema, rule, message string) string {
 	switch rule {
 	case RuleSyntax:
 		if m := safeSyntax.FindString(message); m != "" {
@@ -147,8 +152,12 @@ func redact(rule, message string) string {
 		// A literal of a custom scalar may have any key.
 		return "There can be only one input field of a name."
 	case "ValuesOfCorrectType":
-		if safeValue.MatchString(message) {
-			return message
+		if m := safeValue.FindStringSubmatch(message); m != nil {
+			// The keys of an object are names only where an input object is expected.
+			object := types.Types[m[safeValue.SubexpIndex("object")]]
+			if m[safeValue.SubexpIndex("object")] == "" || object != nil && object.Kind == ast.InputObject {
+				return message
+			}
 		}
 		if m := typedValue.FindString(message); m != "" {
 			return m + "."

@@ -66,7 +66,7 @@ func (s *Schema) validate(c *chosen, length int) error {
 			for _, o := range options {
 				o(found)
 			}
-			faults = append(faults, faultOf(found))
+			faults = append(faults, faultOf(s.types, found))
 		})
 	}
 	core.Walk(s.types, &ast.QueryDocument{Operations: ast.OperationList{c.op}, Fragments: c.fragments}, events)
