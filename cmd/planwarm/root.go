@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"github.com/spf13/cobra"
+)
+
+// cli is what every command is given.
+type cli struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	started        bool // a command's own code has begun: flags and arguments were right
+
+	configPath string
+	json       bool
+}
+
+func newRootCmd(c *cli) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "planwarm",
+		Short: "Keep a GraphQL router's query-plan cache warm",
+		Long: `planwarm runs beside a federation router. It learns from the router's telemetry
+which operations are slow to plan, keeps them and the operations that people push
+in a manifest in S3-compatible storage, and gets every plan into the router
+before users ask for it.`,
+		Example: `  planwarm demo                                   see the whole job once
+  planwarm run --config planwarm.yaml             run the sidecar
+  planwarm push storefront -f checkout.graphql    keep an operation warm`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			c.started = true
+		},
+	}
+	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: planwarm.yaml when it is there)")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print one JSON document instead of text")
+	root.AddCommand(commands(c)...)
+	return root
+}
+
+// printJSON writes v as one indented document.
+func (c *cli) printJSON(v any) error {
+	enc := json.NewEncoder(c.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// config reads the configuration file; without one the defaults apply.
+func (c *cli) config() (config.Config, error) {
+	path := c.configPath
+	if path == "" {
+		if !exists(defaultConfigPath) {
+			return config.Default(), nil
+		}
+		path = defaultConfigPath
+	}
+	return config.Load(path)
+}
+
+const defaultConfigPath = "planwarm.yaml"

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/cdnsource/embedded"
+	"github.com/planwarm/planwarm/cdnsource/s3store"
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"go.uber.org/zap"
+)
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// maxSecret bounds a secret file: a key or a token, never data.
+const maxSecret = 64 << 10
+
+// readSecret reads a secret file without the newline that editors add. An
+// empty path is an empty secret. The error names the file, never its content.
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	if info.Size() > maxSecret {
+		return "", fmt.Errorf("read secret: %s is larger than %d bytes", path, maxSecret)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	secret := strings.TrimSpace(string(data))
+	if secret == "" {
+		return "", fmt.Errorf("read secret: %s is empty", path)
+	}
+	return secret, nil
+}
+
+// storage is an open bucket.
+type storage struct {
+	bucket cdnsource.Bucket
+	prefix string
+	url    string // as people see it
+	close  func() error
+}
+
+// openStorage opens the configured bucket, starting the embedded one when that is configured.
+func openStorage(ctx context.Context, c config.Config, announce bool, log *zap.Logger) (*storage, error) {
+	if c.Bucket.URL == config.EmbeddedBucket {
+		srv, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(c.DataDir, "s3"), Announce: announce, Logger: log})
+		if err != nil {
+			return nil, err
+		}
+		return &storage{bucket: srv.Bucket(), url: "s3://" + embedded.DefaultBucket, close: srv.Close}, nil
+	}
+	name, prefix, err := s3store.ParseURL(c.Bucket.URL)
+	if err != nil {
+		return nil, err
+	}
+	access, err := readSecret(c.Bucket.AccessKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := readSecret(c.Bucket.SecretKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s3store.Open(ctx, s3store.Options{
+		Endpoint: c.Bucket.Endpoint, Region: c.Bucket.Region, Bucket: name, AccessKey: access, SecretKey: secret,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &storage{bucket: b, prefix: prefix, url: c.Bucket.URL, close: func() error { b.Close(); return nil }}, nil
+}
+
+// store runs the bucket protocol on the storage.
+func (s *storage) store(c config.Config, log *zap.Logger) (*cdnsource.Store, error) {
+	return cdnsource.NewStore(cdnsource.Options{Bucket: s.bucket, Prefix: s.prefix, Retention: c.Bucket.Retention, Logger: log})
+}

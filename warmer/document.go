@@ -1,0 +1,98 @@
+package warmer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/schema"
+)
+
+// Pullable is a manifest as a router that pulls gets it.
+type Pullable struct {
+	Body   []byte
+	Digest string // hex SHA-256 of Body
+	Origin Origin
+}
+
+// Document returns what a router of the graph should warm, encoded as a
+// manifest: the same choice as for plan-only requests, in which every set of
+// conditions is an entry of its own, because a router that pulls sends no
+// variables. The error wraps ErrNotFound when there is nothing to warm.
+func (w *Warmer) Document(ctx context.Context, id manifest.Graph) (Pullable, error) {
+	g, err := w.graph(id)
+	if err != nil {
+		return Pullable{}, err
+	}
+	g.awaitFetch(ctx)
+	l, err := g.listing(ctx, g.pullCapacity())
+	if err != nil {
+		return Pullable{}, err
+	}
+	if len(l.Entries) == 0 {
+		return Pullable{}, fmt.Errorf("graph %s: %w", id, ErrNotFound)
+	}
+	g.mu.Lock()
+	m := g.fetched.current
+	if l.Origin != OriginManifest {
+		m = manifest.Manifest{Sequence: g.fetched.lastGood.Sequence, GeneratedAt: g.fetched.lastGood.GeneratedAt}
+	}
+	g.mu.Unlock()
+	m.Format, m.Graph, m.Signature = manifest.Format, id, nil // merged and resolved, it is not what was signed
+	m.Operations = resolved(l.Entries, g.opts.Schema.Current())
+	body, err := manifest.Encode(m)
+	if err != nil {
+		return Pullable{}, fmt.Errorf("encode manifest: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return Pullable{Body: body, Digest: hex.EncodeToString(sum[:]), Origin: l.Origin}, nil
+}
+
+// pullCapacity is that of the smallest router: the same document goes to all.
+func (g *graph) pullCapacity() Capacity {
+	var least Capacity
+	for i, r := range g.routers {
+		if i == 0 || r.Capacity.Limit() != 0 && (least.Limit() == 0 || r.Capacity.Limit() < least.Limit()) {
+			least = r.Capacity
+		}
+	}
+	return least
+}
+
+// resolved turns each set of conditions into an entry with @skip and @include
+// decided in the text. Where that fails the set is left out: the router would
+// plan something nobody asks for.
+func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
+	out := make([]manifest.Entry, 0, len(entries))
+	seen := map[string]bool{}
+	for _, e := range entries {
+		for i, x := range e.Expand() {
+			if i > 0 && (x.Planwarm.PlanKey == e.Planwarm.PlanKey || x.Planwarm.PlanKey == "") {
+				continue
+			}
+			if len(x.Planwarm.Conditions) > 0 {
+				text, err := resolveText(x, sc)
+				if err != nil {
+					continue
+				}
+				x.Request = manifest.Request{OperationName: x.Request.OperationName, Query: text}
+			}
+			x.Planwarm.Conditions, x.Planwarm.Variants = nil, nil
+			if k := x.Key(); !seen[k] {
+				seen[k] = true
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+func resolveText(e manifest.Entry, sc *schema.Schema) (string, error) {
+	if sc == nil {
+		return "", errors.New("schema is not loaded")
+	}
+	return sc.Resolve(e.Request.Query, e.Request.OperationName, e.Planwarm.Conditions)
+}

@@ -1,0 +1,164 @@
+package warmer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/schema"
+	"go.uber.org/zap"
+)
+
+// SchemaSource knows the schema that a graph has now.
+type SchemaSource interface {
+	// Current returns the schema, or nil before the first one was loaded.
+	Current() *schema.Schema
+}
+
+// Keyer computes what routers and telemetry call an operation.
+type Keyer interface {
+	// Key returns the plan key and the operation hash of the operation called
+	// name in text, under values for the variables in @skip and @include.
+	Key(text, name string, conditions map[string]bool) (planKey, hash string, err error)
+}
+
+// GraphOptions is one federated graph. Graph, Schema and NewKeyer are required.
+type GraphOptions struct {
+	Graph    manifest.Graph
+	Schema   SchemaSource
+	NewKeyer func(*schema.Schema) (Keyer, error)
+	Usages   UsageSource // nil: no telemetry in this process
+	Fetcher  Fetcher     // nil: the CDN is disabled, the snapshot is primary
+	Store    Store       // nil: this process does not publish
+	Publish  PublishOptions
+	Warm     WarmOptions
+	Routers  []RouterOptions
+}
+
+// WarmOptions says how a graph's routers are warmed.
+type WarmOptions struct {
+	Fallback Fallback
+	Merge    bool
+	Limit    int           // 0: from each router's capacity
+	Poll     time.Duration // between fetches of the manifest
+}
+
+// maxSnapshot bounds the snapshot: no plan cache that is known holds more.
+const maxSnapshot = 2048
+
+// memo sizes: verdicts of a schema on texts, identities of texts.
+const (
+	verdictMemo = 20_000
+	keyerMemo   = 4
+)
+
+type verdictKey struct{ schema, text, name string }
+
+// graph is the state of one graph.
+type graph struct {
+	opts     GraphOptions
+	log      *zap.Logger
+	metrics  *metrics
+	routers  []*router
+	verdicts *lru.Cache[verdictKey, verdict]
+	keyers   *lru.Cache[string, Keyer]
+	refetch  *queue
+	publish  *queue
+
+	firstFetch chan struct{} // closed after the first fetch
+
+	mu        sync.Mutex
+	fetched   fetched
+	published published
+}
+
+func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
+	verdicts, err := lru.New[verdictKey, verdict](verdictMemo)
+	if err != nil {
+		return nil, err
+	}
+	keyers, err := lru.New[string, Keyer](keyerMemo)
+	if err != nil {
+		return nil, err
+	}
+	g := &graph{
+		opts: o, log: log.With(zap.String("graph", o.Graph.String())), metrics: m, verdicts: verdicts, keyers: keyers,
+		refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}),
+	}
+	for _, ro := range o.Routers {
+		g.routers = append(g.routers, newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log))
+	}
+	return g, nil
+}
+
+// run does the graph's work until ctx ends.
+func (g *graph) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if g.opts.Fetcher != nil {
+		wg.Go(func() { g.fetchLoop(ctx) })
+	}
+	if g.opts.Store != nil {
+		wg.Go(func() { g.publishLoop(ctx) })
+		wg.Go(func() { g.checkpointLoop(ctx) })
+	}
+	for _, r := range g.routers {
+		wg.Go(func() {
+			g.awaitFetch(ctx)
+			r.run(ctx)
+		})
+	}
+}
+
+// awaitFetch lets the first run of a router begin with the manifest rather than
+// with the fallback that is there a moment earlier.
+func (g *graph) awaitFetch(ctx context.Context) {
+	if g.opts.Fetcher == nil {
+		return
+	}
+	limit := time.NewTimer(firstFetchWait)
+	defer limit.Stop()
+	select {
+	case <-ctx.Done():
+	case <-limit.C:
+	case <-g.firstFetch:
+	}
+}
+
+const firstFetchWait = 3 * time.Second
+
+// schemaChanged reacts to a new schema: what broke is found, the manifest is
+// built again, and the routers, which load it about now, are warmed.
+func (g *graph) schemaChanged() {
+	g.publish.add(ReasonSchema)
+	g.triggerRouters(ReasonSchema)
+}
+
+func (g *graph) triggerRouters(r Reason) {
+	for _, x := range g.routers {
+		x.queue.add(r)
+	}
+}
+
+// keyer returns the keyer of a schema. It is built when the first key is asked
+// for: it costs memory that an idle sidecar does not have to spend.
+func (g *graph) keyer(sc *schema.Schema) Keyer { return lazyKeyer{g: g, schema: sc} }
+
+type lazyKeyer struct {
+	g      *graph
+	schema *schema.Schema
+}
+
+func (l lazyKeyer) Key(text, name string, conditions map[string]bool) (planKey, hash string, err error) {
+	k, ok := l.g.keyers.Get(l.schema.ID())
+	if !ok {
+		if k, err = l.g.opts.NewKeyer(l.schema); err != nil {
+			return "", "", fmt.Errorf("build keyer: %w", err)
+		}
+		l.g.keyers.Add(l.schema.ID(), k)
+	}
+	return k.Key(text, name, conditions)
+}

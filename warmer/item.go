@@ -1,0 +1,69 @@
+package warmer
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/planner"
+)
+
+// Item is one request of a warm-up: a manifest entry, or one of its variants.
+type Item struct {
+	Request  planner.Request
+	ID       string // identifies the plan within a router generation
+	Name     string // operation name, for reports; may be empty
+	Expected time.Duration
+}
+
+// items expands entries into requests in the same order, each plan once.
+// exact routers key plans on the text and the name that were sent, so each
+// text and name variant is a plan of its own there; other routers need one
+// request for each plan key.
+func items(entries []manifest.Entry, exact bool) []Item {
+	out := make([]Item, 0, len(entries))
+	seen := make(map[string]bool, len(entries))
+	add := func(it Item) {
+		if it.ID = itemID(it.Request, exact); !seen[it.ID] {
+			seen[it.ID] = true
+			out = append(out, it)
+		}
+	}
+	for _, e := range entries {
+		expected := time.Duration(e.Planwarm.P90Ms * float64(time.Millisecond))
+		for i, x := range e.Expand() {
+			if i > 0 && !exact && x.Planwarm.PlanKey == e.Planwarm.PlanKey {
+				continue // another text, name or client of the same plan
+			}
+			add(Item{Request: requestOf(x), Name: e.Request.OperationName, Expected: expected})
+		}
+	}
+	return out
+}
+
+func requestOf(e manifest.Entry) planner.Request {
+	r := planner.Request{
+		Query: e.Request.Query, OperationName: e.Request.OperationName,
+		Mutation: e.Planwarm.Type == manifest.Mutation, Conditions: e.Planwarm.Conditions, PlanKey: e.Planwarm.PlanKey,
+	}
+	if x := e.Request.Extensions; x != nil && x.PersistedQuery != nil {
+		r.PersistedHash = x.PersistedQuery.SHA256Hash
+	}
+	return r
+}
+
+// itemID is the plan key where the router keys on it, else text and name as sent.
+func itemID(r planner.Request, exact bool) string {
+	if !exact && r.PlanKey != "" {
+		return r.PlanKey
+	}
+	return strconv.Quote(r.OperationName) + conditionText(r.Conditions) + r.Query
+}
+
+func conditionText(c map[string]bool) string {
+	s := ""
+	for _, name := range sortedKeys(c) {
+		s += name + "=" + strconv.FormatBool(c[name]) + ","
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package warmer
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the counters of one Warmer.
+type metrics struct {
+	runs          *prometheus.CounterVec
+	plans         *prometheus.CounterVec
+	share         *prometheus.GaugeVec
+	runSeconds    *prometheus.HistogramVec
+	publishes     *prometheus.CounterVec
+	operations    *prometheus.GaugeVec
+	sequence      *prometheus.GaugeVec
+	fetchFailures *prometheus.CounterVec
+	buildSeconds  *prometheus.HistogramVec
+}
+
+var seconds = prometheus.ExponentialBuckets(0.005, 2, 14) // 5 ms to 41 s
+
+func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) *metrics {
+	m := &metrics{
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "planwarm_warm_runs_total", Help: "Warm-up runs by router and outcome.",
+		}, []string{"router", "outcome"}),
+		plans: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "planwarm_warm_operations_total", Help: "Operations of warm-up runs by router and outcome.",
+		}, []string{"router", "outcome"}),
+		share: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "planwarm_warm_verified_share", Help: "Share of first checks of the last run that found the plan in the router's cache.",
+		}, []string{"router"}),
+		runSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "planwarm_warm_run_seconds", Help: "Duration of warm-up runs.", Buckets: seconds,
+		}, []string{"router"}),
+		publishes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "planwarm_recomputes_total", Help: "Recomputes of a graph's manifest by outcome.",
+		}, []string{"graph", "outcome"}),
+		operations: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "planwarm_manifest_operations", Help: "Operations in the manifest that was built last.",
+		}, []string{"graph"}),
+		sequence: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "planwarm_manifest_sequence", Help: "Sequence of the manifest that is published.",
+		}, []string{"graph"}),
+		fetchFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "planwarm_manifest_fetch_failures_total", Help: "Fetches that gave no manifest.",
+		}, []string{"graph"}),
+		buildSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "planwarm_recompute_seconds", Help: "Duration of recomputes.", Buckets: seconds,
+		}, []string{"graph"}),
+	}
+	reg.MustRegister(m.runs, m.plans, m.share, m.runSeconds, m.publishes, m.operations, m.sequence, m.fetchFailures, m.buildSeconds)
+	m.known(graphs)
+	return m
+}
+
+// The outcomes, created at start so that a rate over them is never missing.
+var (
+	runOutcomes     = []string{"warm", "stopped", "degraded"}
+	planOutcomes    = []string{"planned", "already_warm", "failed", "skipped", "executed"}
+	publishOutcomes = []string{"published", "unchanged", "waiting", "held", "failed"}
+)
+
+func (m *metrics) known(graphs []GraphOptions) {
+	for _, g := range graphs {
+		m.fetchFailures.WithLabelValues(g.Graph.String())
+		for _, o := range publishOutcomes {
+			m.publishes.WithLabelValues(g.Graph.String(), o)
+		}
+		for _, r := range g.Routers {
+			for _, o := range runOutcomes {
+				m.runs.WithLabelValues(r.Name, o)
+			}
+			for _, o := range planOutcomes {
+				m.plans.WithLabelValues(r.Name, o)
+			}
+		}
+	}
+}
+
+func (m *metrics) observeRun(router string, rec RunRecord) {
+	outcome := "warm"
+	switch {
+	case rec.Executed > 0:
+		outcome = "stopped"
+	case rec.Stopped != "":
+		outcome = "degraded"
+	}
+	m.runs.WithLabelValues(router, outcome).Inc()
+	for o, n := range map[string]int{
+		"planned": rec.Planned, "already_warm": rec.AlreadyWarm, "failed": rec.Failed, "skipped": rec.Skipped, "executed": rec.Executed,
+	} {
+		m.plans.WithLabelValues(router, o).Add(float64(n))
+	}
+	if rec.Share != nil {
+		m.share.WithLabelValues(router).Set(*rec.Share)
+	}
+	m.runSeconds.WithLabelValues(router).Observe(rec.TookMs / 1e3)
+}
+
+func (m *metrics) observePublish(graph string, rep PublishReport, err error) {
+	outcome := "unchanged"
+	switch {
+	case errors.Is(err, ErrHeld):
+		outcome = "held"
+	case err != nil:
+		outcome = "failed"
+	case rep.Published:
+		outcome = "published"
+	case rep.Waiting != "":
+		outcome = "waiting"
+	}
+	m.publishes.WithLabelValues(graph, outcome).Inc()
+	m.buildSeconds.WithLabelValues(graph).Observe(rep.TookMs / 1e3)
+	if err == nil {
+		m.operations.WithLabelValues(graph).Set(float64(rep.Operations))
+		m.sequence.WithLabelValues(graph).Set(float64(rep.Sequence))
+	}
+}

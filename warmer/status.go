@@ -1,0 +1,62 @@
+package warmer
+
+import (
+	"time"
+
+	"github.com/planwarm/planwarm/manifest"
+)
+
+// Status is what a Warmer shows of itself.
+type Status struct {
+	Ready  bool          `json:"ready"`
+	Graphs []GraphStatus `json:"graphs"`
+}
+
+// GraphStatus is what is shown of one graph.
+type GraphStatus struct {
+	Graph     manifest.Graph `json:"graph"`
+	Schema    string         `json:"schema,omitempty"`
+	Fetched   FetchStatus    `json:"fetched"`
+	Published *PublishReport `json:"published,omitempty"`
+	Snapshot  int            `json:"snapshot"` // operations in the fallback
+	Routers   []RouterState  `json:"routers,omitempty"`
+}
+
+// FetchStatus is what the last fetch of the manifest gave.
+type FetchStatus struct {
+	At         time.Time `json:"at,omitzero"`
+	Sequence   uint64    `json:"sequence,omitempty"`
+	Operations int       `json:"operations"`
+	Error      string    `json:"error,omitempty"`
+}
+
+// Status returns the state of every graph.
+func (w *Warmer) Status() Status {
+	s := Status{Ready: w.Ready(), Graphs: make([]GraphStatus, 0, len(w.order))}
+	for _, g := range w.order {
+		s.Graphs = append(s.Graphs, g.status())
+	}
+	return s
+}
+
+func (g *graph) status() GraphStatus {
+	s := GraphStatus{Graph: g.opts.Graph}
+	if g.opts.Usages != nil {
+		s.Snapshot = len(g.opts.Usages.Hottest(maxSnapshot))
+	}
+	if sc := g.opts.Schema.Current(); sc != nil {
+		s.Schema = sc.ID()
+	}
+	for _, r := range g.routers {
+		s.Routers = append(s.Routers, r.snapshot())
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.fetched
+	s.Fetched = FetchStatus{At: f.at, Sequence: f.current.Sequence, Operations: len(f.current.Operations)}
+	if f.err != nil {
+		s.Fetched.Error = f.err.Error()
+	}
+	s.Published = g.published.Last
+	return s
+}

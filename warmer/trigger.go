@@ -1,0 +1,59 @@
+package warmer
+
+import (
+	"slices"
+	"sync"
+)
+
+// Reason says why something is to be done.
+type Reason string
+
+// The reasons.
+const (
+	ReasonStart    Reason = "start"    // planwarm started
+	ReasonPull     Reason = "pull"     // the router fetched its warm-up, so it rebuilds
+	ReasonReload   Reason = "reload"   // another sign of a reload
+	ReasonSchema   Reason = "schema"   // the schema changed
+	ReasonManifest Reason = "manifest" // a new manifest was published
+	ReasonPins     Reason = "pins"     // somebody pushed or removed an operation
+	ReasonInterval Reason = "interval" // time has passed
+	ReasonMisses   Reason = "misses"   // a check found plans missing
+	ReasonPerson   Reason = "person"   // somebody asked
+)
+
+// rebuilds says whether the router has lost its plans.
+func (r Reason) rebuilds() bool {
+	return r == ReasonStart || r == ReasonPull || r == ReasonReload
+}
+
+// queue coalesces triggers: what arrives while one is being worked on becomes
+// one more round, with every reason it was asked for.
+type queue struct {
+	mu      sync.Mutex
+	reasons []Reason
+	ready   chan struct{} // holds one token while reasons wait
+}
+
+func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+
+// add asks for a round.
+func (q *queue) add(r Reason) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !slices.Contains(q.reasons, r) {
+		q.reasons = append(q.reasons, r)
+	}
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the queue.
+func (q *queue) take() []Reason {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rs := q.reasons
+	q.reasons = nil
+	return rs
+}
