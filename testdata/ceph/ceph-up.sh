@@ -36,6 +36,8 @@ stop_all() {
   done
 }
 
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
 # free_ports prints N different ports of 127.0.0.1 that nobody listens on. They
 # lie below the ports that the kernel gives to outgoing connections.
 free_ports() {
@@ -44,7 +46,7 @@ free_ports() {
   while [ "${#taken[@]}" -lt "$want" ]; do
     port=$((20000 + RANDOM % 12000))
     [ -z "${taken[$port]:-}" ] || continue
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    if ! listens "$port"; then
       taken[$port]=1
       echo "$port"
     fi
@@ -120,7 +122,7 @@ await() {
 admin() { ceph -c "$dir/ceph.conf" --connect-timeout 20 "$@"; }
 mon_answers() { admin mon stat; }
 osd_is_up() { admin osd stat | grep -q '1 up'; }
-rgw_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$port"); }
+rgw_answers() { listens "$port"; }
 
 start_mon() {
   ceph-authtool --create-keyring "$dir/keyring" --gen-key -n mon. --cap mon 'allow *'
@@ -167,6 +169,8 @@ access=planwarm
 secret=$(tr -d - < /proc/sys/kernel/random/uuid)
 mapfile -t ports < <(free_ports 4)
 port=${2:-${ports[0]}} mon1=${ports[1]} mon2=${ports[2]} osd_first=${ports[3]}
+
+! listens "$port" || die "port $port is taken"
 
 # Whatever ends this script early takes the daemons with it.
 on_exit() {
