@@ -12,7 +12,7 @@ func faults(t *testing.T, s *Schema, text, name string) OperationErrors {
 	_, err := s.Parse(text, name)
 	var list OperationErrors
 	if !errors.As(err, &list) || len(list) == 0 {
-		t.Fatalf("%s: got %v, want faults", text, err)
+		t.Fatalf("%.200s: got %v, want faults", text, err)
 	}
 	return list
 }
