@@ -35,20 +35,24 @@ func (d Difference) Empty() bool {
 // Diff says what changed from a to b. Figures do not count.
 func Diff(a, b Manifest) Difference {
 	var d Difference
-	was := make(map[string]int, len(a.Operations))
+	// Entries without plan keys may share a key, as one text sent by two clients.
+	was := make(map[string][]int, len(a.Operations))
 	for i := range a.Operations {
-		was[a.Operations[i].Key()] = i
+		key := a.Operations[i].Key()
+		was[key] = append(was[key], i)
 	}
 	type pair struct{ from, to int }
 	var both []pair
 	stays := make([]bool, len(a.Operations))
 	for i := range b.Operations {
 		e := &b.Operations[i]
-		from, ok := was[e.Key()]
-		if !ok || stays[from] {
+		key := e.Key()
+		if len(was[key]) == 0 {
 			d.Added = append(d.Added, change(e, 0, i+1))
 			continue
 		}
+		from := was[key][0]
+		was[key] = was[key][1:]
 		stays[from] = true
 		both = append(both, pair{from, i})
 		if fields := changedFields(&a.Operations[from], e); len(fields) > 0 {
