@@ -26,6 +26,9 @@ type Span struct {
 	Op       Operation
 	Hit      bool          // the plan was in the router's cache: a demand, but no planning sample
 	Duration time.Duration // the planning time
+	// Document is the operation's text when the source has it on the span; it
+	// stands in for the hash when Op has none.
+	Document string
 }
 
 // Temporality of a metric point.
@@ -84,4 +87,11 @@ type Recorder interface {
 	Requests(at time.Time, digest [32]byte, rs []Request) bool
 	// Text tells the text of an operation that other events know by its hash.
 	Text(at time.Time, op Operation, text string)
+}
+
+// OverflowRecorder is a Recorder that wants to know of points which a router
+// merged into one because it ran out of attribute sets (otel.metric.overflow):
+// their operations are lost, which only the router's settings can mend.
+type OverflowRecorder interface {
+	RecordOverflow(at time.Time)
 }
