@@ -48,10 +48,11 @@ func Build(in Input) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("build manifest: %w", err)
 	}
-	b := builder{in: in, set: in.Settings, deny: newDenials(in.Deny), costs: rememberCosts(in.Previous), writer: newWriter()}
+	b := builder{in: in, set: in.Settings, now: utc(&in.Now), deny: newDenials(in.Deny), costs: rememberCosts(in.Previous), writer: newWriter()}
 	if err := b.spaceLeft(m); err != nil {
 		return Result{}, fmt.Errorf("build manifest: %w", err)
 	}
+	b.left = make([]LeftOut, 0, len(in.Candidates))
 	pins, rest := b.slots()
 	b.takePins(pins)
 	b.takeRanked(b.gate(rest))
@@ -85,6 +86,7 @@ func (in *Input) head() (Manifest, error) {
 type builder struct {
 	in      Input
 	set     Settings
+	now     *time.Time // in UTC
 	deny    denials
 	costs   costs
 	writer  *writer

@@ -6,30 +6,42 @@ import (
 	"slices"
 )
 
+// standing is what a slot is sorted by, kept together: looked up slot by slot,
+// most of the sorting of 100,000 would be waiting for memory.
+type standing struct {
+	score, p90, mean float64
+	slot             *slot
+}
+
 // rank sorts slots, the most worth warming first. Ties are broken by mean and
 // then by what identifies the slot, so that the order is the same every time.
 func (b *builder) rank(slots []*slot) {
-	for _, s := range slots {
-		s.score = b.score(s)
+	list := make([]standing, len(slots))
+	for i, s := range slots {
+		d := &s.entry.Planwarm
+		list[i] = standing{score: b.score(s), p90: d.P90Ms, mean: d.MeanMs, slot: s}
 		if b.set.Rank != RankP90 {
-			s.entry.Planwarm.Score = round(s.score)
+			d.Score = round(list[i].score)
 		}
 	}
-	slices.SortFunc(slots, func(x, y *slot) int {
-		if c := cmp.Compare(y.score, x.score); c != 0 {
+	slices.SortFunc(list, func(x, y standing) int {
+		if x.score != y.score {
+			return cmp.Compare(y.score, x.score)
+		}
+		if x.p90 != y.p90 {
+			return cmp.Compare(y.p90, x.p90)
+		}
+		if x.mean != y.mean {
+			return cmp.Compare(y.mean, x.mean)
+		}
+		if c := cmp.Compare(x.slot.entry.Planwarm.PlanKey, y.slot.entry.Planwarm.PlanKey); c != 0 {
 			return c
 		}
-		if c := cmp.Compare(y.entry.Planwarm.P90Ms, x.entry.Planwarm.P90Ms); c != 0 {
-			return c
-		}
-		if c := cmp.Compare(y.entry.Planwarm.MeanMs, x.entry.Planwarm.MeanMs); c != 0 {
-			return c
-		}
-		if c := cmp.Compare(x.entry.Planwarm.PlanKey, y.entry.Planwarm.PlanKey); c != 0 {
-			return c
-		}
-		return compareCandidates(x.main, y.main)
+		return compareCandidates(x.slot.main, y.slot.main)
 	})
+	for i := range list {
+		slots[i] = list[i].slot
+	}
 }
 
 // score is the P90; or the milliseconds that warming s is expected to save

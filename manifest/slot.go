@@ -15,7 +15,6 @@ type slot struct {
 	members  []*Candidate // all of them, in the order of compareCandidates
 	entry    Entry
 	measured bool // it has a planning time, of now or from before
-	score    float64
 }
 
 // slots drops what may not be in a manifest, joins the rest by plan key and
@@ -30,8 +29,11 @@ func (b *builder) slots() (pins, rest []*slot) {
 		}
 		allowed = append(allowed, c)
 	}
-	for _, members := range group(allowed) {
-		s := &slot{members: members}
+	groups := group(allowed)
+	slab := make([]slot, len(groups)) // one allocation, not one for each of 100,000
+	for i, members := range groups {
+		s := &slab[i]
+		s.members = members
 		if len(members) > 1 {
 			slices.SortFunc(members, compareCandidates)
 			for _, c := range members[1:] {
@@ -145,7 +147,7 @@ func (b *builder) compose(s *slot) {
 		b.costs.apply(s)
 	}
 	if d.Samples > 0 && d.MeasuredAt == nil {
-		d.MeasuredAt = utc(&b.in.Now)
+		d.MeasuredAt = b.now
 	}
 	d.P90Ms, d.MaxMs, d.MeanMs = round(d.P90Ms), round(d.MaxMs), round(d.MeanMs)
 }
