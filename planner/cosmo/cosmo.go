@@ -1,0 +1,282 @@
+// Package cosmo plans operations in a Cosmo Router over HTTP, without executing
+// them, through the router's plan-only header.
+//
+// A router that does not allow the header ignores it without a sign and
+// executes the operation. So nothing is sent before a canary proved that the
+// header is honoured, every answer must prove itself, and the first one that
+// does not ends it until the canary has proved it again.
+package cosmo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/planwarm/planwarm/planner"
+)
+
+// Defaults of Options.
+const (
+	DefaultClientName    = "planwarm"
+	DefaultTimeout       = time.Minute
+	DefaultMaxBody       = 1 << 20
+	DefaultWatchInterval = 2 * time.Second
+	DefaultDebounce      = 3 * time.Second
+	// DefaultWatchCanary has a plan of its own, which no client's traffic warms,
+	// and needs no subgraph even when it is executed.
+	DefaultWatchCanary = "query PlanwarmCanary{planwarm:__typename}"
+)
+
+// canary is answered {"data":null} by a router that honours the header. One
+// that does not executes it, which calls no subgraph.
+const canary = "{ __typename }"
+
+// wrongToken is refused by every router that checks tokens at all.
+const wrongToken = "planwarm-deliberately-wrong"
+
+const maxTokenBytes = 8 << 10
+
+// Options configure a Planner.
+type Options struct {
+	URL        string // of the GraphQL endpoint; required
+	ReadyURL   string // readiness endpoint; "" leaves this sign out
+	MetricsURL string // Prometheus page; "" leaves this sign out
+	// Client sends the requests; nil: one of our own. Redirects are never
+	// followed, whatever it says.
+	Client *http.Client
+	// Token returns the X-WG-Token of each request; nil: none is sent.
+	Token func() (string, error)
+	// FailsClosed says that the router has a key for these tokens, so that it
+	// refuses a request with a wrong one instead of executing it. It is proven
+	// before every mutation; without it no mutation is ever sent.
+	FailsClosed bool
+	// OwnClientName and OwnVersion stand in GraphQL-Client-Name and -Version, so
+	// that telemetry can leave our requests out.
+	OwnClientName, OwnVersion string
+	Timeout                   time.Duration // of one request
+	MaxBody                   int64         // bytes read of one answer
+	WatchInterval, Debounce   time.Duration
+	WatchCanary               string
+	Logger                    *zap.Logger // nil: none
+}
+
+// FileToken returns a Token that reads a file anew for each request, so that
+// the token can be rotated.
+func FileToken(path string) func() (string, error) {
+	return func() (string, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", fmt.Errorf("read token: %w", err)
+		}
+		defer func() { _ = f.Close() }() // read only: nothing can be lost
+		raw, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1))
+		if err != nil {
+			return "", fmt.Errorf("read token: %w", err)
+		}
+		return strings.TrimSpace(string(raw)), nil
+	}
+}
+
+// Planner plans in one Cosmo Router. It is safe for concurrent use.
+type Planner struct {
+	o      Options
+	client *http.Client
+	log    *zap.Logger
+
+	probing sync.Mutex // one canary at a time
+
+	mu           sync.Mutex
+	trust        trust
+	mutationSafe bool
+}
+
+// trust is what the last proof said of the router.
+type trust uint8
+
+const (
+	trustUnknown  trust = iota // not asked yet, or it may have changed since
+	trustHonoured              // the header is honoured
+	trustExecuted              // it executed a request: nothing is sent but a Probe
+	trustRefused               // it takes no plan-only requests: nothing is sent but a Probe
+)
+
+var (
+	_ planner.Planner      = (*Planner)(nil)
+	_ planner.Verifier     = (*Planner)(nil)
+	_ planner.Watcher      = (*Planner)(nil)
+	_ planner.MutationSafe = (*Planner)(nil)
+)
+
+// New returns a Planner for one router. It sends nothing yet.
+func New(o Options) (*Planner, error) {
+	var faults []error
+	for name, u := range map[string]string{"url": o.URL, "ready url": o.ReadyURL, "metrics url": o.MetricsURL} {
+		if u == "" && name != "url" {
+			continue
+		}
+		if p, err := url.Parse(u); err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
+			faults = append(faults, fmt.Errorf("%s: not an http or https address", name))
+		}
+	}
+	if o.FailsClosed && o.Token == nil {
+		faults = append(faults, errors.New("fails closed: a router can only fail closed to a token, and there is none"))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("new cosmo planner: %w", errors.Join(faults...))
+	}
+	o.OwnClientName = or(o.OwnClientName, DefaultClientName)
+	o.WatchCanary = or(o.WatchCanary, DefaultWatchCanary)
+	o.Timeout = or(o.Timeout, DefaultTimeout)
+	o.MaxBody = or(o.MaxBody, DefaultMaxBody)
+	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
+	o.Debounce = or(o.Debounce, DefaultDebounce)
+	if kind, err := kindOf(o.WatchCanary, ""); err != nil || kind != kindQuery {
+		return nil, errors.New("new cosmo planner: watch canary: not a query")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	return &Planner{o: o, client: withoutRedirects(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}, nil
+}
+
+// withoutRedirects copies a client. A redirect may lead to a place that knows
+// nothing of the header, and executes.
+func withoutRedirects(c *http.Client) *http.Client {
+	if c == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.Proxy = nil // the router is beside us
+		t.MaxIdleConnsPerHost = 64
+		c = &http.Client{Transport: t}
+	}
+	own := *c
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Probe sends the canary and proves whether plan-only requests are honoured
+// now. With FailsClosed it also sends one with a wrong token, and so proves
+// whether mutations are safe.
+func (p *Planner) Probe(ctx context.Context) error {
+	p.probing.Lock()
+	defer p.probing.Unlock()
+	err := p.probe(ctx)
+	if err == nil && p.o.FailsClosed {
+		// That mutations are not safe is no fault of the probe.
+		if closed := p.proveClosed(ctx); closed != nil {
+			p.log.Warn("router does not fail closed, mutations are not planned over http", zap.Error(closed))
+		}
+	}
+	return err
+}
+
+func (p *Planner) probe(ctx context.Context) error {
+	a, err := p.send(ctx, planner.Request{Query: canary}, p.o.Token)
+	if err == nil {
+		err = a.canary()
+	}
+	p.learn(err)
+	if err != nil {
+		return fmt.Errorf("probe router: %w", err)
+	}
+	p.set(trustHonoured)
+	return nil
+}
+
+// proveClosed sends the canary with a wrong token: only a 400 that says nothing
+// of data is a proof that the router fails closed.
+func (p *Planner) proveClosed(ctx context.Context) error {
+	a, err := p.send(ctx, planner.Request{Query: canary}, func() (string, error) { return wrongToken, nil })
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", planner.ErrMutation, err)
+	case a.status != http.StatusBadRequest || a.proof == proofHonoured || a.proof == proofExecuted:
+		err = fmt.Errorf("%w: a wrong token is answered %d", planner.ErrMutation, a.status)
+	}
+	p.mu.Lock()
+	p.mutationSafe = err == nil
+	p.mu.Unlock()
+	return err
+}
+
+// MutationSafe says whether the last Probe proved that the router fails closed.
+func (p *Planner) MutationSafe() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mutationSafe && p.trust == trustHonoured
+}
+
+// learn keeps what an error says of the router.
+func (p *Planner) learn(err error) {
+	switch {
+	case errors.Is(err, planner.ErrExecuted):
+		p.set(trustExecuted)
+	case errors.Is(err, planner.ErrRefused):
+		p.set(trustRefused)
+	case errors.Is(err, planner.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		// It may come back with another configuration, and a request without an
+		// answer has proven nothing.
+		p.distrust()
+	}
+}
+
+func (p *Planner) set(t trust) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trust = t
+	if t != trustHonoured {
+		p.mutationSafe = false
+	}
+}
+
+// distrust asks for a new canary before the next request.
+func (p *Planner) distrust() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trust == trustHonoured {
+		p.trust, p.mutationSafe = trustUnknown, false
+	}
+}
+
+func (p *Planner) trusted() trust {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trust
+}
+
+// ensure lets a request pass when the router is known to honour the header. A
+// router that is not known is probed; one that failed its proof stays shut
+// until somebody calls Probe, so that a run's other workers add no execution.
+func (p *Planner) ensure(ctx context.Context) error {
+	if t := p.trusted(); t == trustUnknown {
+		p.probing.Lock()
+		defer p.probing.Unlock()
+		if p.trusted() == trustUnknown {
+			return p.probe(ctx)
+		}
+	}
+	switch p.trusted() {
+	case trustHonoured:
+		return nil
+	case trustRefused:
+		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrRefused)
+	default:
+		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrExecuted)
+	}
+}

@@ -1,0 +1,458 @@
+package cosmo
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/cosmo/cosmodouble"
+)
+
+const rightToken = "right-token-for-tests"
+
+// inProcess carries requests to a handler without a network, so that time can
+// be the bubble's.
+type inProcess struct{ h http.Handler }
+
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	type reply struct{ w *httptest.ResponseRecorder }
+	done := make(chan reply, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		t.h.ServeHTTP(w, r)
+		done <- reply{w}
+	}()
+	select {
+	case got := <-done:
+		return got.w.Result(), nil
+	case <-r.Context().Done():
+		<-done
+		return nil, r.Context().Err()
+	}
+}
+
+func newPlanner(t testing.TB, h http.Handler, change func(*Options)) *Planner {
+	t.Helper()
+	o := Options{URL: "http://router.test/graphql", Client: &http.Client{Transport: inProcess{h}}, OwnVersion: "1.2.3"}
+	if change != nil {
+		change(&o)
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func right() (string, error) { return rightToken, nil }
+
+func query(name string) planner.Request {
+	return planner.Request{Query: "query " + name + "{product(id: \"1\"){id " + strings.ToLower(name) + "}}", OperationName: name}
+}
+
+var mutation = planner.Request{Query: "mutation M{checkout{id}}", OperationName: "M", Mutation: true}
+
+func TestPlanHeadersAndBody(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.FailsClosed, Token: rightToken})
+	p := newPlanner(t, d, func(o *Options) { o.Token = right })
+	_, err := p.Plan(t.Context(), planner.Request{
+		Query: "query A($s: Boolean!){product(id: \"1\"){id @skip(if: $s)}}", OperationName: "A", Client: "web@3.1",
+		PersistedHash: strings.Repeat("ab", 32), Conditions: map[string]bool{"s": true},
+		Header: http.Header{
+			"x-feature-flag": {"beta"}, "Authorization": {"Bearer profile"},
+			"X-WG-Trace": {"true"}, "x-wg-include-query-plan": {"true"}, "X-Wg-Skip-Loader": {"false"}, "X-WG-Token": {"other"},
+			"GraphQL-Client-Name": {"web"}, "Content-Type": {"text/plain"}, "Host": {"elsewhere"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.Requests()); n != 2 {
+		t.Fatalf("%d requests, want canary and operation", n)
+	}
+	for i, h := range d.Requests() {
+		for name, want := range map[string]string{
+			"X-WG-Skip-Loader": "true", "GraphQL-Client-Name": "planwarm", "GraphQL-Client-Version": "1.2.3", "X-WG-Token": rightToken,
+			"X-WG-Trace": "", "X-WG-Include-Query-Plan": "", "Content-Type": "application/json", "Host": "",
+			"X-Feature-Flag": []string{"", "beta"}[i], "Authorization": []string{"", "Bearer profile"}[i],
+		} {
+			if got := strings.Join(h.Values(name), "|"); got != want {
+				t.Errorf("request %d, %s: %q, want %q", i, name, got, want)
+			}
+		}
+	}
+	want := `{"query":"query A($s: Boolean!){product(id: \"1\"){id @skip(if: $s)}}","operationName":"A","variables":{"s":true},` +
+		`"extensions":{"persistedQuery":{"sha256Hash":"` + strings.Repeat("ab", 32) + `","version":1}}}`
+	if got := d.Bodies(); got[0] != `{"query":"{ __typename }"}` || got[1] != want {
+		t.Errorf("bodies %s", got)
+	}
+}
+
+func TestPlanReadsHits(t *testing.T) {
+	for name, c := range map[string]struct {
+		hits  cosmodouble.HitHeaders
+		first planner.Hit
+		again planner.Hit
+		time  time.Duration
+	}{
+		"none":       {cosmodouble.HitNone, planner.HitUnknown, planner.HitUnknown, 0},
+		"debug":      {cosmodouble.HitDebug, planner.HitNo, planner.HitYes, 0},
+		"expression": {cosmodouble.HitExpression, planner.HitNo, planner.HitYes, 756836 * time.Nanosecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := cosmodouble.New(cosmodouble.Options{Hits: c.hits})
+			p := newPlanner(t, d, nil)
+			res, err := p.Plan(t.Context(), query("A"))
+			if err != nil || res.Hit != c.first || res.Plan != c.time || (res.PlanKey != "") != (c.hits == cosmodouble.HitExpression) {
+				t.Fatalf("%+v, %v", res, err)
+			}
+			if hit, err := p.Verify(t.Context(), query("A")); err != nil || hit != c.again {
+				t.Fatalf("verify: %v, %v", hit, err)
+			}
+			// The same operation under another name and layout has the same plan;
+			// another condition has one of its own.
+			same := query("A")
+			same.Query, same.OperationName = strings.Replace(same.Query, "query A{", "query  Other {\n", 1), "Other"
+			if hit, err := p.Verify(t.Context(), same); err != nil || hit != c.again {
+				t.Fatalf("other name: %v, %v", hit, err)
+			}
+			same.Conditions = map[string]bool{"s": true}
+			if hit, err := p.Verify(t.Context(), same); err != nil || hit != c.first {
+				t.Fatalf("other condition: %v, %v", hit, err)
+			}
+			if n := len(d.Executed()); n != 0 {
+				t.Fatalf("%d executed", n)
+			}
+		})
+	}
+}
+
+// TestBadModes: whatever the router does, at most the one canary is executed,
+// which calls no subgraph, and each outcome has its sentinel.
+func TestBadModes(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		mode     cosmodouble.Mode
+		token    func() (string, error)
+		want     error
+		executed int
+	}{
+		{"allowed", cosmodouble.Allowed, nil, nil, 0},
+		{"ignored", cosmodouble.Ignored, nil, planner.ErrExecuted, 1},
+		{"ignored, with a token", cosmodouble.Ignored, right, planner.ErrExecuted, 1},
+		{"fails closed, right token", cosmodouble.FailsClosed, right, nil, 0},
+		{"fails closed, wrong token", cosmodouble.FailsClosed, func() (string, error) { return "wrong", nil }, planner.ErrRefused, 0},
+		{"fails closed, no token", cosmodouble.FailsClosed, nil, planner.ErrExecuted, 1},
+		{"token file is gone", cosmodouble.FailsClosed, FileToken("testdata/none"), planner.ErrRefused, 0},
+		{"token is empty", cosmodouble.FailsClosed, func() (string, error) { return "", nil }, planner.ErrRefused, 0},
+		{"token is no header", cosmodouble.FailsClosed, func() (string, error) { return "a\r\nb: c", nil }, planner.ErrRefused, 0},
+		{"roots all null", cosmodouble.NullRoots, nil, planner.ErrExecuted, 1},
+		{"data null with errors", cosmodouble.NullData, nil, planner.ErrRefused, 1},
+		{"starting", cosmodouble.Starting, nil, planner.ErrUnavailable, 0},
+		{"503", cosmodouble.Unavailable, nil, planner.ErrOverloaded, 0},
+		{"429", cosmodouble.Limited, nil, planner.ErrOverloaded, 0},
+		{"redirect", cosmodouble.Redirect, nil, planner.ErrRefused, 0},
+		{"html", cosmodouble.HTML, nil, planner.ErrRefused, 0},
+		{"10 MB of data", cosmodouble.Huge, nil, planner.ErrExecuted, 1},
+		{"10 MB of something", cosmodouble.HugeExtensions, nil, planner.ErrRefused, 0},
+		{"slow", cosmodouble.Slow, nil, planner.ErrOverloaded, 0},
+		{"broken", cosmodouble.Broken, nil, planner.ErrUnavailable, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := cosmodouble.New(cosmodouble.Options{Mode: c.mode, Token: rightToken, Delay: time.Hour})
+				p := newPlanner(t, d, func(o *Options) { o.Token = c.token; o.Timeout = 10 * time.Second })
+				if err := p.Probe(t.Context()); !errors.Is(err, c.want) {
+					t.Fatalf("probe: %v, want %v", err, c.want)
+				}
+				if n := len(d.Executed()); n != c.executed {
+					t.Fatalf("%d executed by the probe, want %d", n, c.executed)
+				}
+				sent := len(d.Requests())
+				stops := errors.Is(c.want, planner.ErrExecuted) || errors.Is(c.want, planner.ErrRefused)
+				for range 3 {
+					_, err := p.Plan(t.Context(), query("A"))
+					if !errors.Is(err, c.want) {
+						t.Fatalf("plan: %v, want %v", err, c.want)
+					}
+					if err != nil && (strings.Contains(err.Error(), rightToken) || strings.Contains(err.Error(), "product") || strings.Contains(err.Error(), "router.test")) {
+						t.Fatalf("error tells too much: %v", err)
+					}
+					if _, err := p.Plan(t.Context(), mutation); err == nil {
+						t.Fatal("a mutation was planned")
+					}
+				}
+				if n := len(d.Executed()); n != c.executed {
+					t.Fatalf("%d executed, want %d", n, c.executed)
+				}
+				for _, e := range d.Executed() {
+					if e.Subgraph || e.Mutation {
+						t.Fatalf("executed at a subgraph: %q", e.Query)
+					}
+				}
+				if stops && len(d.Requests()) != sent {
+					t.Fatalf("%d more requests after the proof failed", len(d.Requests())-sent)
+				}
+			})
+		})
+	}
+}
+
+// TestPlanProbesFirst: a run that forgot its canary executes no operation either.
+func TestPlanProbesFirst(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.Ignored})
+	p := newPlanner(t, d, nil)
+	for range 5 {
+		if _, err := p.Plan(t.Context(), query("A")); !errors.Is(err, planner.ErrExecuted) {
+			t.Fatal(err)
+		}
+	}
+	if e := d.Executed(); len(e) != 1 || e[0].Subgraph {
+		t.Fatalf("executed %+v", e)
+	}
+	d.SetMode(cosmodouble.Allowed)
+	if err := p.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Plan(t.Context(), query("A")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReloadBetweenCanaryAndUse: the one request that no canary can protect is
+// noticed by its own answer, and is the last.
+func TestReloadBetweenCanaryAndUse(t *testing.T) {
+	for name, to := range map[string]cosmodouble.Mode{
+		"ignored": cosmodouble.Ignored, "null roots": cosmodouble.NullRoots, "null data": cosmodouble.NullData, "huge": cosmodouble.Huge,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := cosmodouble.New(cosmodouble.Options{ReloadAfter: 3, ReloadTo: to}) // the canary and two operations
+			p := newPlanner(t, d, nil)
+			if err := p.Probe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			planned := 0
+			for _, n := range []string{"A", "B", "C", "D", "E"} {
+				if _, err = p.Plan(t.Context(), query(n)); err == nil {
+					planned++
+				}
+			}
+			if planned != 2 || !errors.Is(err, planner.ErrExecuted) && !errors.Is(err, planner.ErrRefused) {
+				t.Fatalf("%d planned, then %v", planned, err)
+			}
+			operations := 0
+			for _, e := range d.Executed() {
+				if e.Subgraph {
+					operations++
+				}
+			}
+			if operations != 1 {
+				t.Fatalf("%d operations executed", operations)
+			}
+		})
+	}
+}
+
+func TestUnavailableRouterIsProbedAgain(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{})
+	p := newPlanner(t, d, nil)
+	if _, err := p.Plan(t.Context(), query("A")); err != nil {
+		t.Fatal(err)
+	}
+	d.SetMode(cosmodouble.Starting)
+	if _, err := p.Plan(t.Context(), query("B")); !errors.Is(err, planner.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	d.SetMode(cosmodouble.Ignored) // it comes back without the permission
+	if _, err := p.Plan(t.Context(), query("C")); !errors.Is(err, planner.ErrExecuted) {
+		t.Fatal(err)
+	}
+	if e := d.Executed(); len(e) != 1 || e[0].Subgraph {
+		t.Fatalf("executed %+v", e)
+	}
+}
+
+func TestTimeoutIsProbedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := cosmodouble.New(cosmodouble.Options{Delay: time.Hour})
+		p := newPlanner(t, d, func(o *Options) { o.Timeout = time.Second })
+		if _, err := p.Plan(t.Context(), query("A")); err != nil {
+			t.Fatal(err)
+		}
+		d.SetMode(cosmodouble.Slow)
+		if _, err := p.Plan(t.Context(), query("B")); !errors.Is(err, planner.ErrOverloaded) {
+			t.Fatal(err)
+		}
+		d.SetMode(cosmodouble.Ignored)
+		if _, err := p.Plan(t.Context(), query("C")); !errors.Is(err, planner.ErrExecuted) {
+			t.Fatal(err)
+		}
+		if e := d.Executed(); len(e) != 1 || e[0].Subgraph {
+			t.Fatalf("executed %+v", e)
+		}
+	})
+}
+
+func TestInvalidOperationsDoNotStopARun(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.FailsClosed, Token: rightToken, Refuse: "gone"})
+	p := newPlanner(t, d, func(o *Options) { o.Token = right })
+	for name, r := range map[string]planner.Request{
+		"refused":      {Query: "{product{gone}}"},
+		"syntax":       {Query: "{product{"},
+		"empty":        {},
+		"two":          {Query: "query A{a} query B{b}"},
+		"no such name": {Query: "query A{a}", OperationName: "B"},
+		"subscription": {Query: "subscription{a}"},
+		"too large":    {Query: "{a #" + strings.Repeat("x", 256<<10) + "\n}"},
+		"fragments":    {Query: "fragment F on Query{a}"},
+	} {
+		if _, err := p.Plan(t.Context(), r); !errors.Is(err, planner.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := p.Plan(t.Context(), query("A")); err != nil {
+		t.Fatalf("after invalid ones: %v", err)
+	}
+	if n := len(d.Requests()); n != 3 {
+		t.Errorf("%d requests, want canary, the refused one and the good one", n)
+	}
+}
+
+func TestMutations(t *testing.T) {
+	t.Run("sent when proven", func(t *testing.T) {
+		d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.FailsClosed, Token: rightToken})
+		p := newPlanner(t, d, func(o *Options) { o.Token = right; o.FailsClosed = true })
+		if p.MutationSafe() {
+			t.Fatal("safe before it was proven")
+		}
+		if err := p.Probe(t.Context()); err != nil || !p.MutationSafe() {
+			t.Fatalf("%v, safe %v", err, p.MutationSafe())
+		}
+		if _, err := p.Plan(t.Context(), mutation); err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Executed()) != 0 || d.Planned() != 2 {
+			t.Fatalf("%d executed, %d planned", len(d.Executed()), d.Planned())
+		}
+		// The key is gone after a reload: the proof before the mutation fails.
+		d.SetMode(cosmodouble.Ignored)
+		if _, err := p.Plan(t.Context(), mutation); !errors.Is(err, planner.ErrMutation) {
+			t.Fatal(err)
+		}
+		if p.MutationSafe() {
+			t.Fatal("still called safe")
+		}
+		if e := d.Executed(); len(e) != 1 || e[0].Mutation || e[0].Subgraph {
+			t.Fatalf("executed %+v", e)
+		}
+	})
+	t.Run("not proven", func(t *testing.T) {
+		// dev_mode honours the header whatever the token is: nothing fails closed.
+		d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.Allowed})
+		p := newPlanner(t, d, func(o *Options) { o.Token = right; o.FailsClosed = true })
+		if err := p.Probe(t.Context()); err != nil || p.MutationSafe() {
+			t.Fatalf("%v, safe %v", err, p.MutationSafe())
+		}
+		if _, err := p.Plan(t.Context(), mutation); !errors.Is(err, planner.ErrMutation) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("told as a query", func(t *testing.T) {
+		d := cosmodouble.New(cosmodouble.Options{})
+		p := newPlanner(t, d, nil)
+		for _, text := range []string{"mutation{a}", "# query\n mutation M {a}", "query Q{a} mutation M{b}"} {
+			if _, err := p.Plan(t.Context(), planner.Request{Query: text, OperationName: map[bool]string{true: "M"}[strings.Contains(text, "M")]}); !errors.Is(err, planner.ErrMutation) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+		for _, b := range d.Bodies() {
+			if strings.Contains(b, "mutation") {
+				t.Errorf("sent %s", b)
+			}
+		}
+	})
+}
+
+func TestOverloadTellsWhenToComeBack(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.Limited})
+	err := newPlanner(t, d, nil).Probe(t.Context())
+	if !errors.Is(err, planner.ErrOverloaded) || planner.RetryAfter(err) != 7*time.Second {
+		t.Errorf("%v, %v", err, planner.RetryAfter(err))
+	}
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for v, want := range map[string]time.Duration{
+		"": 0, "3": 3 * time.Second, "-3": 0, "999999999999": 5 * time.Minute, "99999999999999999999999": 0, "x": 0,
+		"Sun, 01 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Nov 2026 11:00:00 GMT": 0,
+	} {
+		if got := retryAfter(v, now); got != want {
+			t.Errorf("%q: %v, want %v", v, got, want)
+		}
+	}
+}
+
+// TestOverTheNetwork has the parts that only a real connection has: a refused
+// one, a redirect, and an address with a password in it.
+func TestOverTheNetwork(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.Redirect})
+	srv := httptest.NewServer(d)
+	p, err := New(Options{URL: strings.Replace(srv.URL, "http://", "http://user:hidden@", 1) + "/graphql"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.client.CloseIdleConnections()
+	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrRefused) || len(d.Executed()) != 0 {
+		t.Errorf("redirect: %v, executed %d", err, len(d.Executed()))
+	}
+	d.SetMode(cosmodouble.HugeExtensions)
+	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrRefused) {
+		t.Errorf("10 MB: %v", err)
+	}
+	d.SetMode(cosmodouble.Allowed)
+	if err := p.Probe(t.Context()); err != nil {
+		t.Errorf("allowed: %v", err)
+	}
+	srv.Close()
+	err = p.Probe(t.Context())
+	if !errors.Is(err, planner.ErrUnavailable) || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+func TestFileTokenRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	token := FileToken(path)
+	for _, want := range []string{"one", "two"} {
+		if err := os.WriteFile(path, []byte(want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := token(); err != nil || got != want {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no url":          {},
+		"other scheme":    {URL: "ftp://router/graphql"},
+		"bad ready url":   {URL: "http://router", ReadyURL: "router"},
+		"closed to what":  {URL: "http://router", FailsClosed: true},
+		"mutation canary": {URL: "http://router", WatchCanary: "mutation{a}"},
+	} {
+		if p, err := New(o); err == nil || p != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	_, err := New(Options{URL: "x", MetricsURL: "y"})
+	if err == nil || !strings.Contains(err.Error(), "url: ") || !strings.Contains(err.Error(), "metrics url: ") {
+		t.Errorf("not every fault is named: %v", err)
+	}
+}

@@ -1,0 +1,154 @@
+package cosmo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/planwarm/planwarm/planner"
+)
+
+// The signs of a reload. That the router asks our own CDN endpoint for its
+// warm-up is told by the endpoint, not here.
+const (
+	SignReady    = "router became ready"
+	SignInstance = "instance changed"
+	SignCache    = "plan cache dropped"
+	SignCanary   = "warm canary missed"
+)
+
+// checkTimeout bounds each question of one look.
+const checkTimeout = 5 * time.Second
+
+// Ready returns nil when the readiness endpoint answers 200.
+func (p *Planner) Ready(ctx context.Context) error {
+	if p.o.ReadyURL == "" {
+		return errors.New("ask readiness: no ready url")
+	}
+	err := p.get(ctx, p.o.ReadyURL, func(io.Reader) error { return nil })
+	if err != nil {
+		return fmt.Errorf("ask readiness: %w", err)
+	}
+	return nil
+}
+
+// Watch looks for signs of a reload until ctx ends. Signs of one reload come
+// from several sides within a moment of each other: the first opens a pause in
+// which the others are taken for the same.
+func (p *Planner) Watch(ctx context.Context, seen func(planner.Reload)) error {
+	tick := time.NewTicker(p.o.WatchInterval)
+	defer tick.Stop()
+	var w watch
+	var pending *planner.Reload
+	var quiet <-chan time.Time
+	for {
+		if sign := p.look(ctx, &w); sign != "" {
+			// What the canary proved, it proved of the graph before.
+			p.distrust()
+			if pending == nil {
+				pending = &planner.Reload{At: time.Now(), Sign: sign}
+				quiet = time.After(p.o.Debounce)
+			}
+		}
+		for next := false; !next; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+				next = true
+			case <-quiet:
+				seen(*pending)
+				pending, quiet = nil, nil
+			}
+		}
+	}
+}
+
+// watch is what the last look saw.
+type watch struct {
+	asked      bool // readiness was asked before
+	ready      bool
+	page       page
+	canaryWarm bool // the canary's plan is in the cache
+}
+
+// look asks everything once and returns the first sign of a reload, or "".
+func (p *Planner) look(ctx context.Context, w *watch) string {
+	sign := ""
+	note := func(s string) {
+		if sign == "" {
+			sign = s
+		}
+	}
+	if p.o.ReadyURL != "" {
+		ready := p.Ready(ctx) == nil
+		if ctx.Err() != nil {
+			return ""
+		}
+		if w.asked && ready && !w.ready {
+			note(SignReady)
+		}
+		w.asked, w.ready = true, ready
+	}
+	if p.o.MetricsURL != "" {
+		// A page that cannot be had says nothing: the last one stays.
+		var now page
+		err := p.get(ctx, p.o.MetricsURL, func(r io.Reader) (err error) { now, err = readPage(r); return err })
+		if err == nil {
+			if s := now.since(w.page); s != "" {
+				note(s)
+			}
+			w.page = now
+		} else if ctx.Err() == nil {
+			p.log.Debug("cannot read metrics of the router", zap.Error(err))
+		}
+	}
+	if sign != "" || p.trusted() != trustHonoured {
+		// The router is not known to honour the header now; the next run asks.
+		w.canaryWarm = false
+		return sign
+	}
+	return p.lookAtCanary(ctx, w)
+}
+
+// lookAtCanary asks for a plan that only we use. It is a question and keeps the
+// plan warm at the same time, so it misses once after each reload.
+func (p *Planner) lookAtCanary(ctx context.Context, w *watch) string {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	hit, err := p.Verify(ctx, planner.Request{Query: p.o.WatchCanary})
+	if err != nil || hit == planner.HitUnknown {
+		w.canaryWarm = false
+		return ""
+	}
+	missed := hit == planner.HitNo && w.canaryWarm
+	w.canaryWarm = true
+	if missed {
+		return SignCanary
+	}
+	return ""
+}
+
+// get reads a page with a bounded time; anything but 200 is an error.
+func (p *Planner) get(ctx context.Context, address string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("%w: bad address", planner.ErrUnavailable)
+	}
+	res, err := p.client.Do(req)
+	if err != nil {
+		return transportError(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // nothing is lost: it was only read
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, res.StatusCode)
+	}
+	return read(res.Body)
+}
