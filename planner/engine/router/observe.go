@@ -184,7 +184,8 @@ func (o *observer) spans(r observation) {
 	child(o.pre, "Operation - Parse", r.stages.parse)
 	if r.planned {
 		normalize := []attribute.KeyValue{attribute.String("wg.operation.name", r.op.name), attribute.String("wg.operation.type", r.op.kind),
-			attribute.Bool("wg.engine.normalization_cache_hit", false), key}
+			attribute.Bool("wg.engine.normalization_cache_hit", false), attribute.Bool("wg.engine.variables_normalization_cache_hit", false),
+			attribute.Bool("wg.engine.variables_remapping_cache_hit", false), key}
 		if o.content {
 			normalize = append(normalize, attribute.String("wg.operation.normalized_content", r.op.document))
 		}
@@ -194,7 +195,8 @@ func (o *observer) spans(r observation) {
 			attribute.Bool("wg.engine.request_tracing_enabled", r.planOnly))...)
 	}
 	if r.executed {
-		child(o.handler, "Operation - Execute", r.stages.execute, append(identity(r.op), key)...)
+		child(o.handler, "Operation - Execute", r.stages.execute, append(identity(r.op), key, attribute.Int("wg.engine.resolver.wait_time_ms", 0),
+			attribute.Bool("wg.engine.resolver.deduplicated_request", false))...)
 	}
 	root.End(trace.WithTimestamp(r.end))
 }

@@ -1,0 +1,447 @@
+package router
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/hex"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const captures = "../../../testdata/cosmo"
+
+// readCapture reads a captured body, packed or not.
+func readCapture(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(captures, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(name, ".gz") {
+		return unzip(t, b)
+	}
+	return b
+}
+
+func unzip(t testing.TB, b []byte) []byte {
+	t.Helper()
+	zr, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(zr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// span and point are what a receiver sees.
+type span struct {
+	scope, name, parent, id, trace string
+	attributes                     map[string]any
+	took                           time.Duration
+}
+
+type point struct {
+	attributes map[string]any
+	count      uint64
+	sum        float64
+	bounds     []float64
+}
+
+// sink receives OTLP and usage.
+type sink struct {
+	*httptest.Server
+	t  testing.TB
+	mu sync.Mutex
+
+	spans   []span
+	points  []point
+	usage   []aggregate
+	headers map[string]http.Header // by path
+	status  int                    // what it answers; 0: 200
+}
+
+func startSink(t testing.TB) *sink {
+	s := &sink{t: t, headers: map[string]http.Header{}}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// ServeHTTP takes one body.
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		b = unzip(s.t, b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.headers[r.URL.Path] = r.Header
+	if s.status != 0 {
+		w.WriteHeader(s.status)
+		return
+	}
+	switch r.URL.Path {
+	case "/v1/traces":
+		s.spans = append(s.spans, decodeSpans(s.t, b)...)
+	case "/v1/metrics":
+		s.points = append(s.points, decodePoints(s.t, b)...)
+	case usagePath:
+		s.usage = append(s.usage, decodeUsage(s.t, b)...)
+	default:
+		s.t.Errorf("unexpected path %s", r.URL.Path)
+	}
+}
+
+func decodeSpans(t testing.TB, b []byte) (out []span) {
+	t.Helper()
+	req := ptraceotlp.NewExportRequest()
+	if err := req.UnmarshalProto(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, rs := range req.Traces().ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				out = append(out, span{scope: ss.Scope().Name(), name: s.Name(), parent: hexID(s.ParentSpanID()), id: hexID(s.SpanID()),
+					trace: s.TraceID().String(), attributes: s.Attributes().AsRaw(), took: s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime())})
+			}
+		}
+	}
+	return out
+}
+
+func hexID(id pcommon.SpanID) string { return hex.EncodeToString(id[:]) }
+
+func decodePoints(t testing.TB, b []byte) (out []point) {
+	t.Helper()
+	req := pmetricotlp.NewExportRequest()
+	if err := req.UnmarshalProto(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, rm := range req.Metrics().ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				if sm.Scope().Name() != scopeMetrics || m.Name() != "router.graphql.operation.planning_time" {
+					continue
+				}
+				if m.Unit() != "ms" || m.Histogram().AggregationTemporality() != pmetric.AggregationTemporalityDelta {
+					t.Errorf("unit %q, temporality %s", m.Unit(), m.Histogram().AggregationTemporality())
+				}
+				for _, p := range m.Histogram().DataPoints().All() {
+					out = append(out, point{p.Attributes().AsRaw(), p.Count(), p.Sum(), p.ExplicitBounds().AsRaw()})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// aggregate is one decoded usage aggregation, by field numbers of the protocol.
+type aggregate struct {
+	document, hash, name, graph, client, version string
+	kind, status, failed, count                  uint64
+}
+
+// fields splits a protobuf message.
+func fields(t testing.TB, b []byte, field func(num protowire.Number, v uint64, msg []byte)) {
+	t.Helper()
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		b = b[n:]
+		var v uint64
+		var msg []byte
+		switch typ {
+		case protowire.VarintType:
+			v, n = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			msg, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		b = b[n:]
+		field(num, v, msg)
+	}
+}
+
+func decodeUsage(t testing.TB, b []byte) (out []aggregate) {
+	t.Helper()
+	fields(t, b, func(_ protowire.Number, _ uint64, aggregation []byte) {
+		var a aggregate
+		fields(t, aggregation, func(num protowire.Number, v uint64, usage []byte) {
+			if num == 2 {
+				a.count = v
+				return
+			}
+			fields(t, usage, func(part protowire.Number, _ uint64, msg []byte) {
+				if part == 1 {
+					a.document = string(msg)
+					return
+				}
+				if part < 3 || part > 6 {
+					return // field usage, which nobody here needs
+				}
+				fields(t, msg, func(num protowire.Number, v uint64, text []byte) {
+					switch [2]protowire.Number{part, num} {
+					case [2]protowire.Number{3, 1}:
+						a.hash = string(text)
+					case [2]protowire.Number{3, 2}:
+						a.name = string(text)
+					case [2]protowire.Number{3, 3}:
+						a.kind = v
+					case [2]protowire.Number{4, 3}:
+						a.graph = string(text)
+					case [2]protowire.Number{5, 1}:
+						a.client = string(text)
+					case [2]protowire.Number{5, 2}:
+						a.version = string(text)
+					case [2]protowire.Number{6, 1}:
+						a.status = v
+					case [2]protowire.Number{6, 2}:
+						a.failed = v
+					}
+				})
+			})
+		})
+		out = append(out, a)
+	})
+	return out
+}
+
+func (s *sink) options() Telemetry {
+	return Telemetry{OTLP: s.URL, Usage: s.URL, Token: "sink-token", Content: true, Interval: Duration(time.Hour)}
+}
+
+func keys(attributes map[string]any) []string { return slices.Sorted(maps.Keys(attributes)) }
+
+func flush(t testing.TB, r *testRouter) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := r.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSpansAreCosmos: the same span names, scopes and attribute keys as in the captures.
+func TestSpansAreCosmos(t *testing.T) {
+	s := startSink(t)
+	r := startReady(t, func(o *Options) { o.Telemetry = s.options() })
+	c := find(t, "product-title")
+	r.post(t, c, headerClientName, "web", headerClientVersion, "3")
+	r.post(t, c, headerClientName, "web", headerClientVersion, "3")
+	r.post(t, find(t, "invalid-unknown-field"))
+	flush(t, r)
+	captured := map[string]span{}
+	for _, c := range decodeSpans(t, readCapture(t, "content/traces/traces-001.pb.gz")) {
+		captured[c.name] = c
+	}
+	byName := map[string][]span{}
+	var root span
+	for _, got := range s.spans {
+		byName[got.name] = append(byName[got.name], got)
+		if got.name == "query "+c.name {
+			root = got
+		}
+	}
+	for _, name := range []string{"Operation - Parse", "Operation - Normalize", "Operation - Validate", "Operation - Plan", "Operation - Execute"} {
+		if len(byName[name]) != 2 {
+			t.Fatalf("%d spans %s", len(byName[name]), name)
+		}
+		got, want := byName[name][0], captured[name]
+		// The text as it was sent has literals: it is never exported.
+		delete(want.attributes, "wg.operation.original_content")
+		if got.scope != want.scope || !slices.Equal(keys(got.attributes), keys(want.attributes)) {
+			t.Errorf("%s: %s %v\nwant %s %v", name, got.scope, keys(got.attributes), want.scope, keys(want.attributes))
+		}
+		if last := byName[name][1]; last.trace != root.trace || last.parent != root.id {
+			t.Errorf("%s is not a child of its request", name)
+		}
+	}
+	plan := byName["Operation - Plan"]
+	for i, hit := range []bool{false, true} {
+		a := plan[i].attributes
+		if a["wg.engine.plan_cache_hit"] != hit || a["wg.operation.hash"] != c.hash || a["wg.operation.plan_key"] != c.key || a["wg.operation.name"] != c.name ||
+			a["wg.operation.type"] != "query" || a["wg.client.name"] != "web" || a["wg.client.version"] != "3" || a["wg.operation.protocol"] != "http" ||
+			a["wg.router.config.version"] != r.Stats().ConfigVersion {
+			t.Errorf("plan span %d: %v", i, a)
+		}
+	}
+	if got := milliseconds(plan[0].took); got != r.Stats().PlanningMs {
+		t.Errorf("the plan span takes %g ms, the counters have %g", got, r.Stats().PlanningMs)
+	}
+	if got := byName["Operation - Normalize"][0].attributes["wg.operation.normalized_content"]; got != "query ProductTitle($a: ID!){product(id: $a){id title}}" {
+		t.Errorf("text %q", got)
+	}
+	if got := s.headers["/v1/traces"].Get("Authorization"); got != "Bearer sink-token" {
+		t.Errorf("authorization %q", got)
+	}
+}
+
+// TestPointsAreCosmos: live points and warm-up points have the attribute keys
+// and the bounds that the captures have.
+func TestPointsAreCosmos(t *testing.T) {
+	s := startSink(t)
+	warm, live := find(t, "me"), find(t, "product-title")
+	cdn := startCDN(t, 200, list(t, []call{warm}))
+	r := startReady(t, func(o *Options) { o.Telemetry, o.Warmup = s.options(), cdn.options() })
+	for range 3 {
+		r.post(t, live, headerClientName, "web", headerClientVersion, "3")
+	}
+	flush(t, r)
+	if len(s.spans) != 3*6 {
+		t.Errorf("%d spans for three requests, the warm-up makes none", len(s.spans))
+	}
+	capturedLive := decodePoints(t, readCapture(t, "content/metrics-http-delta/metrics-001.pb.gz"))[0]
+	capturedWarm := decodePoints(t, readCapture(t, "warm/metrics-http-delta/metrics-001.pb"))[0]
+	if len(s.points) != 3 {
+		t.Fatalf("%d points, want warm-up, miss and hits", len(s.points))
+	}
+	var sum float64
+	for _, p := range s.points {
+		want := capturedLive
+		if p.attributes["wg.operation.name"] == warm.name {
+			want = capturedWarm
+		}
+		if !slices.Equal(keys(p.attributes), keys(want.attributes)) || !slices.Equal(p.bounds, want.bounds) {
+			t.Errorf("point %v, bounds %v\nwant %v, %v", keys(p.attributes), p.bounds, keys(want.attributes), want.bounds)
+		}
+		hit := p.attributes["wg.engine.plan_cache_hit"] == true
+		if wantCount := map[bool]uint64{true: 2, false: 1}[hit]; p.count != wantCount {
+			t.Errorf("%v: count %d", p.attributes, p.count)
+		}
+		if want.attributes["wg.operation.protocol"] != nil && !hit {
+			sum = p.sum
+		}
+	}
+	if want := r.Stats().PlanningMs; math.Abs(sum-want) > 1e-9 {
+		t.Errorf("sum of the misses %g, the counters have %g", sum, want)
+	}
+	before := len(s.points)
+	flush(t, r)
+	if len(s.points) != before {
+		t.Errorf("delta points came twice: %+v", s.points[before:])
+	}
+}
+
+// TestUsageIsCosmos: the documents and hashes that the real router sent for
+// the same operations, with counts; read by the same decoder as the capture.
+func TestUsageIsCosmos(t *testing.T) {
+	captured := map[string]aggregate{}
+	for _, a := range decodeUsage(t, readCapture(t, "content/graphqlmetrics/gqlmetrics-001.pb.gz")) {
+		captured[a.hash+" "+a.name] = a
+	}
+	if len(captured) < 80 {
+		t.Fatalf("only %d captured documents", len(captured))
+	}
+	s := startSink(t)
+	r := startReady(t, func(o *Options) { o.Telemetry, o.PlanOnly = s.options(), PlanOnlyAllowed })
+	ops := valid(calls(t, false))[:40]
+	for _, c := range ops {
+		r.post(t, c, headerClientName, "web", headerClientVersion, "3")
+		r.post(t, c, headerClientName, "web", headerClientVersion, "3")
+		r.post(t, c, headerSkipLoader, "true") // no usage
+	}
+	r.post(t, find(t, "invalid-unknown-field")) // cannot be normalised: no text
+	flush(t, r)
+	var total uint64
+	for _, got := range s.usage {
+		total += got.count
+		want, ok := captured[got.hash+" "+got.name]
+		if !ok || got.document != want.document || got.kind != want.kind || got.status != want.status || got.failed != 0 ||
+			got.client != "web" || got.version != "3" || got.graph != r.Stats().ConfigVersion {
+			t.Errorf("got %+v\nwant %+v", got, want)
+		}
+	}
+	if total != uint64(2*len(ops)) {
+		t.Errorf("%d requests counted, want %d", total, 2*len(ops))
+	}
+	h := s.headers[usagePath]
+	if h.Get("Authorization") != "Bearer sink-token" || h.Get("Content-Type") != "application/proto" || h.Get("Connect-Protocol-Version") != "1" {
+		t.Errorf("headers %v", h)
+	}
+}
+
+// TestUsageSurvivesACollectorThatIsAway: counts are kept until they are taken.
+func TestUsageSurvivesACollectorThatIsAway(t *testing.T) {
+	s := startSink(t)
+	s.status = http.StatusServiceUnavailable
+	u := newUsage(Telemetry{Usage: s.URL}, nil)
+	defer u.close()
+	u.add(usageKey{op: operation{document: "{a}", hash: "1"}}, 3)
+	if err := u.flush(t.Context()); err == nil {
+		t.Error("a 503 was taken for success")
+	}
+	u.add(usageKey{op: operation{document: "{a}", hash: "1"}}, 2)
+	s.status = 0
+	if err := u.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.usage) != 1 || s.usage[0].count != 5 {
+		t.Errorf("%+v", s.usage)
+	}
+}
+
+// TestUsageIsBounded: a flood of operations cannot fill the memory, and is told.
+func TestUsageIsBounded(t *testing.T) {
+	s := startSink(t)
+	u := newUsage(Telemetry{Usage: s.URL}, nil)
+	defer u.close()
+	for i := range maxUsageKeys + 7 {
+		u.add(usageKey{status: i}, 1)
+	}
+	if err := u.flush(t.Context()); err == nil || !strings.Contains(err.Error(), "7 requests") {
+		t.Errorf("%v", err)
+	}
+	if len(s.usage) != maxUsageKeys {
+		t.Errorf("%d aggregates", len(s.usage))
+	}
+}
+
+// TestFlushTellsOfFailures, and none of them keeps the router from serving.
+func TestFlushTellsOfFailures(t *testing.T) {
+	s := startSink(t)
+	r := startReady(t, func(o *Options) { o.Telemetry = s.options() })
+	s.mu.Lock()
+	s.status = http.StatusBadRequest // final for OTLP: not tried again
+	s.mu.Unlock()
+	if a := r.post(t, find(t, "me")); len(a.errors) > 0 {
+		t.Errorf("%v", a.errors)
+	}
+	if err := r.Flush(t.Context()); err == nil {
+		t.Error("a refused export was taken for success")
+	}
+	s.mu.Lock()
+	s.status = 0
+	s.mu.Unlock()
+	if err := r.Flush(t.Context()); err != nil {
+		t.Errorf("the next export: %v", err)
+	}
+}
