@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,6 +170,7 @@ func TestWatchRefusesWhatIsNoFile(t *testing.T) {
 
 // server answers without a network.
 type server struct {
+	sync.Mutex
 	status  int
 	body    string
 	etag    string
@@ -179,6 +181,8 @@ type server struct {
 }
 
 func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.Lock()
+	defer s.Unlock()
 	s.asked++
 	s.last = r
 	if s.fail != nil {
@@ -212,34 +216,45 @@ func TestRunPollsAURL(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- w.Run(ctx) }()
-		synctest.Wait()
-		if rootField(w.Current()) != "one" || srv.asked != 1 {
-			t.Fatalf("not loaded at once: asked %d times", srv.asked)
-		}
-		if got := srv.last.Header.Get("Authorization"); got != "Bearer t0ken" {
-			t.Errorf("authorization %q", got)
-		}
-		after := func(d time.Duration) {
+		// after lets time pass, then looks at the server or changes it.
+		after := func(d time.Duration, f func()) {
 			time.Sleep(d) // of the bubble's clock
 			synctest.Wait()
+			srv.Lock()
+			defer srv.Unlock()
+			f()
 		}
-		after(3 * time.Minute)
-		if srv.asked != 4 || srv.fetched != 1 {
-			t.Errorf("asked %d, fetched %d times; want 4 and 1", srv.asked, srv.fetched)
-		}
-		srv.status, srv.etag = http.StatusBadGateway, ""
-		after(time.Minute)
-		if err := w.Status().Err; err == nil || rootField(w.Current()) != "one" {
-			t.Errorf("after a 502: %v, %s", err, rootField(w.Current()))
-		}
-		srv.status, srv.body = http.StatusOK, sdlTwo
-		after(2 * time.Minute)
-		if rootField(w.Current()) != "two" || changes != 2 || w.Status().Err != nil {
-			t.Errorf("%s after %d changes: %v", rootField(w.Current()), changes, w.Status().Err)
-		}
+		after(0, func() {
+			if rootField(w.Current()) != "one" || srv.asked != 1 {
+				t.Errorf("not loaded at once: asked %d times", srv.asked)
+			}
+			if got := srv.last.Header.Get("Authorization"); got != "Bearer t0ken" {
+				t.Errorf("authorization %q", got)
+			}
+		})
+		after(3*time.Minute, func() {
+			if srv.asked != 4 || srv.fetched != 1 {
+				t.Errorf("asked %d, fetched %d times; want 4 and 1", srv.asked, srv.fetched)
+			}
+			srv.status, srv.etag = http.StatusBadGateway, ""
+		})
+		after(time.Minute, func() {
+			if err := w.Status().Err; err == nil || rootField(w.Current()) != "one" {
+				t.Errorf("after a 502: %v, %s", err, rootField(w.Current()))
+			}
+			srv.status, srv.body = http.StatusOK, sdlTwo
+		})
+		after(2*time.Minute, func() {
+			if rootField(w.Current()) != "two" || w.Status().Err != nil {
+				t.Errorf("after the new one: %s: %v", rootField(w.Current()), w.Status().Err)
+			}
+		})
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("run ended with %v", err)
+		}
+		if changes != 2 {
+			t.Errorf("%d changes told, want 2", changes)
 		}
 	})
 }
