@@ -48,7 +48,7 @@ func (t *Table) prune() {
 	for _, o := range slices.Clone([]*operation(t.leastUsed)) {
 		if o.newest < hour {
 			o.newest = hour
-			o.roll(hour, t.windowHours)
+			o.roll(hour, t.windowHours, &t.groups)
 			bytes := o.seriesSize()
 			t.histBytes += bytes - o.bytes
 			o.bytes = bytes

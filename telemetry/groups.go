@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -11,6 +12,12 @@ type groupKey struct {
 	instance    string
 	transport   string
 	temporality Temporality
+}
+
+// compare orders keys by what they are, not by when they were first seen, so
+// that ties are broken alike everywhere.
+func (k groupKey) compare(o groupKey) int {
+	return cmp.Or(strings.Compare(k.instance, o.instance), cmp.Compare(k.temporality, o.temporality), strings.Compare(k.transport, o.transport))
 }
 
 const (
@@ -75,7 +82,8 @@ func (t *Table) collectGroups(at time.Time) {
 	t.groups.collected = at
 	used := make([]bool, len(t.groups.keys))
 	for _, o := range t.operations {
-		o.roll(max(o.newest, hourOf(at)), t.windowHours)
+		o.newest = max(o.newest, hourOf(at))
+		o.roll(o.newest, t.windowHours, &t.groups)
 		t.account(o, o.seriesSize())
 		for i := range o.series {
 			if g := o.series[i].group; g >= firstMetricGroup {

@@ -137,13 +137,13 @@ func (o *operation) clientAt(index int16) Client {
 }
 
 // arrive moves the operation's clock to at and returns the slot for it.
-func (o *operation) arrive(at time.Time, windowHours int32) slot {
+func (o *operation) arrive(at time.Time, windowHours int32, g *groups) slot {
 	hour := hourOf(at)
 	// A clock that went back by more than the window is believed: otherwise one
 	// wrong time in the future would make everything after it too old.
 	if hour > o.newest || hour < o.newest-windowHours {
 		o.newest = hour
-		o.roll(hour, windowHours)
+		o.roll(hour, windowHours, g)
 	}
 	o.lastSeen = max(o.lastSeen, at.UnixNano())
 	return slotAt(hour, o.newest)

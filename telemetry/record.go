@@ -16,7 +16,7 @@ func newOperation(hash string) *operation {
 // count adds executions and samples of one group to o. The caller holds the lock.
 func (t *Table) count(at time.Time, o *operation, group groupID, client Client, executions uint64, h *histogram) bool {
 	newest, before := o.newest, len(o.series)
-	where := o.arrive(at, t.windowHours)
+	where := o.arrive(at, t.windowHours, &t.groups)
 	layout, sampled := fine, h != nil
 	if sampled {
 		layout = h.layout

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -18,8 +17,8 @@ type sums struct {
 	cost, costAt                   int64
 }
 
-// groupSum is the sum of one group. Spans and requests have a zero temporality
-// and are told apart by the transport.
+// groupSum is the sum of one group. What is no metric has a zero temporality
+// and is told apart by the transport.
 type groupSum struct {
 	key        groupKey
 	executions uint64
@@ -32,6 +31,7 @@ type groupSum struct {
 var (
 	spanKey    = groupKey{transport: "spans"}
 	requestKey = groupKey{transport: "requests"}
+	keptKey    = groupKey{transport: "kept"}
 )
 
 func (t *Table) groupKeyOf(id groupID) groupKey {
@@ -40,6 +40,8 @@ func (t *Table) groupKeyOf(id groupID) groupKey {
 		return spanKey
 	case requestGroup:
 		return requestKey
+	case keptGroup:
+		return keptKey
 	}
 	return t.groups.key(id)
 }
@@ -188,7 +190,7 @@ type summary struct {
 // instance, the largest of its streams, since a router that exports over three
 // readers tells everything three times.
 func (s *sums) resolve() *summary {
-	slices.SortFunc(s.groups, compareGroups)
+	slices.SortFunc(s.groups, func(a, b groupSum) int { return a.key.compare(b.key) })
 	d := new(summary)
 	d.Usage = Usage{
 		Hash: s.hash, Hashes: []string{s.hash}, Key: s.key, PlanKey: s.planKey, Type: s.kind, Text: s.text, Count: s.count,
@@ -214,13 +216,6 @@ func (s *sums) resolve() *summary {
 	}
 	d.Members = []Member{{Hash: d.Hash, Name: d.Name, Text: d.Text, Executions: d.Executions}}
 	return d
-}
-
-// compareGroups orders groups by what they are, not by when they were first
-// seen, so that ties are broken alike everywhere.
-func compareGroups(a, b groupSum) int {
-	return cmp.Or(strings.Compare(a.key.instance, b.key.instance), cmp.Compare(a.key.temporality, b.key.temporality),
-		strings.Compare(a.key.transport, b.key.transport))
 }
 
 func (s *sums) find(key groupKey) *groupSum {
@@ -256,8 +251,12 @@ func (s *sums) planning(of func(*groupSum) samples) samples {
 	if g := s.find(spanKey); g != nil && len(of(g)) > 0 {
 		return of(g)
 	}
+	from := s.largest(func(g *groupSum) uint64 { return of(g).total() })
+	if g := s.find(keptKey); g != nil {
+		from = append(from, g)
+	}
 	var out samples
-	for _, g := range s.largest(func(g *groupSum) uint64 { return of(g).total() }) {
+	for _, g := range from {
 		for _, h := range of(g) {
 			out = out.add(h)
 		}

@@ -75,6 +75,7 @@ type groupID uint16
 const (
 	spanGroup groupID = iota
 	requestGroup
+	keptGroup // samples that outlived the window, of whatever source
 	firstMetricGroup
 )
 
@@ -128,21 +129,24 @@ func (o *operation) find(at slot, group groupID, layout layoutID, sampled bool) 
 // what left the window goes. The newest slot with samples stays even then,
 // without its executions: a well-warmed operation has no misses any more, and
 // must not lose its cost by that.
-func (o *operation) roll(hour, windowHours int32) {
+func (o *operation) roll(hour, windowHours int32, g *groups) {
 	measured := slot(-1)
 	for i := range o.series {
-		if len(o.series[i].bins) > 0 {
-			measured = max(measured, o.series[i].slot)
+		if s := &o.series[i]; len(s.bins) > 0 && s.slot.start() <= hour+24 {
+			measured = max(measured, s.slot)
 		}
 	}
+	var last []series
 	kept := o.series[:0]
 	for _, s := range o.series {
-		gone := s.slot.end() <= hour-windowHours || s.slot.start() > hour+24
-		if gone {
-			if s.slot != measured || len(s.bins) == 0 {
-				continue
+		if s.slot.start() > hour+24 { // of a clock that ran ahead
+			continue
+		}
+		if s.slot.end() <= hour-windowHours {
+			if s.slot == measured && len(s.bins) > 0 {
+				last = append(last, s)
 			}
-			s.clients = nil
+			continue
 		}
 		if s.slot&1 == 1 && s.slot.start() <= hour-hourly {
 			s.slot = daySlot(s.slot.start())
@@ -150,8 +154,40 @@ func (o *operation) roll(hour, windowHours int32) {
 		kept = append(kept, s)
 	}
 	clear(o.series[len(kept):])
-	o.series = kept
+	o.series = append(kept, outlived(last, g)...)
 	o.mergeSeries()
+}
+
+// outlived returns the samples of a slot that left the window: those of the
+// spans or, without any, of the largest metric stream of each instance, as a
+// read would have taken them. They no longer hold on to an instance's id.
+func outlived(last []series, g *groups) []series {
+	spans := slices.ContainsFunc(last, func(s series) bool { return s.group == spanGroup })
+	totals := make(map[groupID]uint64)
+	best := make(map[string]groupID)
+	for _, s := range last {
+		if s.group >= firstMetricGroup {
+			totals[s.group] += s.bins.total()
+		}
+	}
+	for id, n := range totals {
+		instance := g.key(id).instance
+		if b, ok := best[instance]; !ok || n > totals[b] || n == totals[b] && g.key(id).compare(g.key(b)) < 0 {
+			best[instance] = id
+		}
+	}
+	var out []series
+	for _, s := range last {
+		take := s.group == spanGroup || s.group == keptGroup
+		if !spans && s.group >= firstMetricGroup {
+			take = best[g.key(s.group).instance] == s.group
+		}
+		if take {
+			s.group, s.clients = keptGroup, nil
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // mergeSeries sorts the series and merges those that became the same.
