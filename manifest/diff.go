@@ -34,7 +34,8 @@ func (d Difference) Empty() bool {
 
 // Diff says what changed from a to b. Figures do not count.
 func Diff(a, b Manifest) Difference {
-	var d Difference
+	// Empty lists, not null, for whoever reads it as JSON.
+	d := Difference{Added: []Change{}, Removed: []Change{}, Moved: []Change{}, Changed: []Change{}}
 	// Entries without plan keys may share a key, as one text sent by two clients.
 	was := make(map[string][]int, len(a.Operations))
 	for i := range a.Operations {

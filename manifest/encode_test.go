@@ -196,6 +196,28 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodePinsRefuses(t *testing.T) {
+	good, err := EncodePins(fullPins())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		doc  string
+		want error
+	}{
+		"nothing":      {"", ErrMalformed},
+		"truncated":    {string(good[:len(good)-3]), ErrMalformed},
+		"a manifest":   {`{"format":"planwarm/v1","graph":{"namespace":"a","name":"b"},"operations":[]}`, ErrFormat},
+		"invalid":      {strings.Replace(string(good), "cart", "card", 1), ErrInvalid},
+		"another case": {strings.Replace(string(good), `"deny"`, `"Deny"`, 1), ErrMalformed},
+		"too many":     {`{"pins":[` + strings.Repeat("{},", MaxEntries) + `{}]}`, ErrTooLarge},
+	} {
+		if _, err := DecodePins(strings.NewReader(tt.doc)); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
 func manyNames(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -158,7 +158,7 @@ type Candidate struct {
 	Place int
 	// Refused says why the current schema (or a planner) refuses it; "" when it does not.
 	Refused string
-	// Left names a reason, decided outside, that keeps it out (introspection, own request, ...); "" when there is none.
+	// Left is a reason, decided outside, that keeps it out (introspection, own request, ...); "" when there is none.
 	Left Reason
 }
 

@@ -130,7 +130,8 @@ func (p *Pins) Push(pins []Pin, limit int, evict bool) (PushResult, error) {
 		was[p.Pins[i].ID] = true
 		active[p.Pins[i].ID] = i < limit
 	}
-	var res PushResult
+	// Empty lists, not null, for whoever reads it as JSON.
+	res := PushResult{Added: []Pin{}, Moved: []Pin{}, Fell: []Pin{}, Parked: []Pin{}}
 	pushed := make(map[string]bool, len(batch))
 	var now time.Time
 	for _, pin := range batch {
@@ -145,7 +146,8 @@ func (p *Pins) Push(pins []Pin, limit int, evict bool) (PushResult, error) {
 			stack = append(stack, pin)
 		}
 	}
-	stack, res.Fell = fall(stack, height, now)
+	stack, fell := fall(stack, height, now)
+	res.Fell = append(res.Fell, fell...)
 	for i, pin := range stack {
 		switch {
 		case pushed[pin.ID] && was[pin.ID]:
@@ -158,7 +160,8 @@ func (p *Pins) Push(pins []Pin, limit int, evict bool) (PushResult, error) {
 		}
 	}
 	if n := evicted(res, now); n > 0 && len(pins) > 1 && !evict {
-		return PushResult{Fell: res.Fell, Parked: res.Parked}, fmt.Errorf("%w %d, limit %d", ErrWouldEvict, n, limit)
+		res.Added, res.Moved = []Pin{}, []Pin{}
+		return res, fmt.Errorf("%w %d, limit %d", ErrWouldEvict, n, limit)
 	}
 	p.Pins = stack
 	return res, nil

@@ -28,6 +28,15 @@ const (
 	ReasonManifestTooLarge Reason = "over-max-size" // the manifest would exceed MaxBytes
 )
 
+// Reasons lists all reasons, for whoever counts by them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonIntrospection, ReasonSubscription, ReasonOwnRequest, ReasonDenied, ReasonNotYet, ReasonExpired, ReasonRefused,
+		ReasonNoText, ReasonInvalid, ReasonDuplicate, ReasonNoSamples, ReasonMinPlanningTime, ReasonMaxPlanningTime,
+		ReasonMinExecutions, ReasonClientShare, ReasonOverCap, ReasonOverBudget, ReasonParked, ReasonManifestTooLarge,
+	}
+}
+
 // LeftOut is one candidate that is not in the manifest, and why. It has no
 // text, so that it can be logged and kept.
 type LeftOut struct {
