@@ -89,10 +89,14 @@ type recorder struct {
 	spans  []telemetry.Span
 	points []telemetry.Point
 	texts  []told
+	merged int // points of overflow
 	at     []time.Time
 }
 
-var _ telemetry.Recorder = (*recorder)(nil)
+var (
+	_ telemetry.Recorder         = (*recorder)(nil)
+	_ telemetry.OverflowRecorder = (*recorder)(nil)
+)
 
 func (r *recorder) Span(at time.Time, s telemetry.Span) {
 	r.mu.Lock()
@@ -114,6 +118,8 @@ func (r *recorder) Point(at time.Time, p telemetry.Point) {
 }
 
 func (r *recorder) Requests(time.Time, [32]byte, []telemetry.Request) bool { return false }
+
+func (r *recorder) RecordOverflow(time.Time) { r.merged++ }
 
 func (r *recorder) Text(at time.Time, op telemetry.Operation, text string) {
 	r.mu.Lock()

@@ -107,6 +107,9 @@ func (c *Cosmo) Point(at time.Time, p *HistogramPoint, to telemetry.Recorder) (O
 	a.read(p.Attributes)
 	switch {
 	case a.overflow:
+		if o, ok := to.(telemetry.OverflowRecorder); ok {
+			o.RecordOverflow(at)
+		}
 		return Overflowed, nil
 	case !a.protocol:
 		return WarmUp, nil

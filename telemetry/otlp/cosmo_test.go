@@ -493,7 +493,7 @@ func TestCosmoPointCases(t *testing.T) {
 	for _, c := range cases {
 		var rec recorder
 		sum := take(t, receiver(t, &rec), "http", Metrics, capture{c.name, metricBytes(t, planningTime("ms", c.change))})
-		if sum.Outcomes[c.outcome] != 1 || (len(rec.points) == 1) != (c.outcome == Taken) {
+		if sum.Outcomes[c.outcome] != 1 || (len(rec.points) == 1) != (c.outcome == Taken) || (rec.merged == 1) != (c.outcome == Overflowed) {
 			t.Errorf("%s: %+v, %d points", c.name, sum, len(rec.points))
 		}
 	}
