@@ -13,7 +13,7 @@ const (
 	MaxVariables  = 4 << 20   // bytes of variables
 	MaxSchema     = 32 << 20  // bytes of a client schema
 	MaxNesting    = 500       // open brackets at any point of a text
-	MaxSelections = 20_000    // selections of an operation, its fragments inlined
+	MaxSelections = 10_000    // selections of an operation, its fragments inlined
 	maxOperations = 1_000     // operations and fragments of a document
 )
 

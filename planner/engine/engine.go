@@ -102,8 +102,9 @@ func (e *Engine) build(ctx context.Context, s *supergraph.Supergraph, o Options)
 			err = recovered(errors.New("build configuration"), r)
 		}
 	}()
-	subscriptions := gqlds.NewGraphQLSubscriptionClient(ctx, gqlds.WithUpgradeClient(o.HTTPClient), gqlds.WithStreamingClient(o.HTTPClient))
-	factory, err := gqlds.NewFactory(ctx, o.HTTPClient, subscriptions)
+	client := bounded(o.HTTPClient, MaxSubgraphBody)
+	subscriptions := gqlds.NewGraphQLSubscriptionClient(ctx, gqlds.WithUpgradeClient(client), gqlds.WithStreamingClient(client))
+	factory, err := gqlds.NewFactory(ctx, client, subscriptions)
 	if err != nil {
 		return fmt.Errorf("make subgraph client: %w", err)
 	}

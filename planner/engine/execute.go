@@ -42,8 +42,8 @@ func (e *Engine) CheckVariables(p *Prepared) (err error) {
 }
 
 // Execute runs a planned operation and returns the response as JSON, errors of
-// subgraphs in it. planned is the plan of p; header is what subgraph clients
-// may forward, and may be nil.
+// subgraphs in it. planned is the plan of p; header is sent to every subgraph
+// and may be nil.
 func (e *Engine) Execute(ctx context.Context, p *Prepared, planned *Planned, header http.Header) (body []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -73,6 +73,7 @@ func (e *Engine) Execute(ctx context.Context, p *Prepared, planned *Planned, hea
 	rc.Variables = variables
 	rc.RemapVariables = p.normalized.remap
 	rc.Request = resolve.Request{Header: header}
+	rc.SubgraphHeadersBuilder = newSubgraphHeader(header)
 	var out bytes.Buffer
 	if _, err := e.resolver.ResolveGraphQLResponse(rc, synchronous.Response, nil, &out); err != nil {
 		return nil, fmt.Errorf("execute operation: %w", err)

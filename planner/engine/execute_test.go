@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 type fakeSubgraphs struct {
 	mu     sync.Mutex
 	bodies []string
+	tokens []string // values of the header X-Token
 }
 
 func (f *fakeSubgraphs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -26,6 +28,7 @@ func (f *fakeSubgraphs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.bodies = append(f.bodies, string(body))
+	f.tokens = append(f.tokens, r.Header.Get("X-Token"))
 	f.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Path == "/b" {
@@ -50,7 +53,7 @@ func TestExecute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := e.Execute(t.Context(), p, out, http.Header{})
+	body, err := e.Execute(t.Context(), p, out, http.Header{"X-Token": {"t"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +62,9 @@ func TestExecute(t *testing.T) {
 	}
 	if len(fake.bodies) != 2 || !strings.Contains(fake.bodies[0], `{"a":"1"}`) || !strings.Contains(fake.bodies[1], `"weight":3`) {
 		t.Errorf("subgraphs were asked %q", fake.bodies)
+	}
+	if !slices.Equal(fake.tokens, []string{"t", "t"}) {
+		t.Errorf("subgraphs were sent the header %q", fake.tokens)
 	}
 }
 

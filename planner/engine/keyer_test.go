@@ -284,6 +284,15 @@ func TestBracketsInStrings(t *testing.T) {
 	}
 }
 
+// A router of this library refuses the same field with its arguments in another
+// order, so there is no key for it.
+func TestNoKeyForArgumentsInAnotherOrder(t *testing.T) {
+	k := newKeyer(t, `type Query { size(unit: String, exact: Boolean): Int }`)
+	if _, err := k.Key(`query A($u: String, $e: Boolean) { size(unit: $u, exact: $e) size(exact: $e, unit: $u) }`, "", nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What the library quotes of values is cut out of its messages.
 func TestErrorsHoldNoValues(t *testing.T) {
 	k := newKeyer(t, `type Query { f(i: Int, b: Boolean, e: E, s: String, id: ID, x: Float, in: In, l: [Int!]): Int } enum E { A } input In { n: Int! e: E }

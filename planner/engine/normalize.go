@@ -128,7 +128,7 @@ func (n *normalizer) normalize(text, name string, variables []byte, sortArgument
 	if err := out.run(k, n.schema); err != nil {
 		return nil, err
 	}
-	// After a panic the kit is in an unknown state: it is not put back.
+	// After a fault or a panic a kit may be half-way through: it is not put back.
 	n.kits.Put(k)
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,15 +26,16 @@ type Prepared struct {
 // name may be empty when there is only one. variables is a JSON object or empty.
 func (e *Engine) Prepare(query, name string, variables []byte) (*Prepared, error) {
 	n, err := e.normalizer.normalize(query, name, variables, false)
-	if err != nil {
-		// Two fields with the same arguments in another order are one field,
+	if errors.Is(err, ErrInvalid) {
+		// Two leaves with the same arguments in another order are one field,
 		// which the library does not see. The key of every other operation
 		// depends on the order in which its arguments were written.
-		sorted, again := e.normalizer.normalize(query, name, variables, true)
-		if again != nil {
-			return nil, fmt.Errorf("prepare operation: %w", err)
+		if sorted, again := e.normalizer.normalize(query, name, variables, true); again == nil {
+			n, err = sorted, nil
 		}
-		n = sorted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare operation: %w", err)
 	}
 	p := &Prepared{Identity: n.identity(), Timings: n.timings, normalized: n}
 	if !n.anonymous {
