@@ -279,6 +279,12 @@ func TestBuildKeepsCostWithoutSamples(t *testing.T) {
 	if r.Manifest.Sequence != previous.Sequence+1 {
 		t.Errorf("sequence %d", r.Manifest.Sequence)
 	}
+	// A pin that nobody asks for does not claim to know today's cost.
+	in.Candidates = append(in.Candidates, pushed("3", 0))
+	if d := mustBuild(t, in).Manifest.Operations[0].Planwarm; d.PlanKey != "3" || d.P90Ms != 0 || d.Samples != 0 || d.MeasuredAt != nil {
+		t.Errorf("idle pin %+v", d)
+	}
+	in.Candidates = in.Candidates[:len(in.Candidates)-1]
 	// New samples win, even when they say less.
 	in.Candidates[0] = seen("1", 7, 100)
 	if d := mustBuild(t, in).Manifest.Operations[2].Planwarm; d.PlanKey != "1" || d.P90Ms != 7 {
@@ -362,6 +368,32 @@ func TestBuildStaysEncodable(t *testing.T) {
 	}
 	if r.LeftOut[0].Reason != ReasonManifestTooLarge {
 		t.Errorf("left out %+v", r.LeftOut[0])
+	}
+}
+
+// Readers refuse documents of too many values, whatever their size.
+func TestBuildStaysBelowTheBoundOnValues(t *testing.T) {
+	conditions := make(map[string]bool)
+	for i := range MaxConditions {
+		conditions["v"+strconv.Itoa(i)] = true
+	}
+	var cs []Candidate
+	for i := range 1200 {
+		c := seen(strconv.Itoa(i), 10, 10)
+		for j := range MaxVariants {
+			c.Planwarm.Variants = append(c.Planwarm.Variants, Variant{PlanKey: strconv.Itoa(100_000 + i*MaxVariants + j), Conditions: conditions})
+		}
+		cs = append(cs, c)
+	}
+	in := testInput(cs...)
+	in.Settings.MaxOperations = MaxEntries
+	r := mustBuild(t, in)
+	data, err := Encode(r.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.LeftOut) == 0 || r.LeftOut[0].Reason != ReasonManifestTooLarge || len(data) > MaxBytes*3/4 {
+		t.Errorf("%d left out, %d bytes: the bound was not met", len(r.LeftOut), len(data))
 	}
 }
 
