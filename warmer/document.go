@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
@@ -13,9 +14,11 @@ import (
 
 // Pullable is a manifest as a router that pulls gets it.
 type Pullable struct {
-	Body   []byte
-	Digest string // hex SHA-256 of Body
-	Origin Origin
+	Body     []byte
+	Digest   string // hex SHA-256 of Body
+	Sequence uint64
+	Modified time.Time
+	Origin   Origin
 }
 
 // Document returns what a router of the graph should warm, encoded as a
@@ -48,7 +51,7 @@ func (w *Warmer) Document(ctx context.Context, id manifest.Graph) (Pullable, err
 		return Pullable{}, fmt.Errorf("encode manifest: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	return Pullable{Body: body, Digest: hex.EncodeToString(sum[:]), Origin: l.Origin}, nil
+	return Pullable{Body: body, Digest: hex.EncodeToString(sum[:]), Sequence: m.Sequence, Modified: m.GeneratedAt, Origin: l.Origin}, nil
 }
 
 // pullCapacity is that of the smallest router: the same document goes to all.
@@ -95,4 +98,20 @@ func resolveText(e manifest.Entry, sc *schema.Schema) (string, error) {
 		return "", errors.New("schema is not loaded")
 	}
 	return sc.Resolve(e.Request.Query, e.Request.OperationName, e.Planwarm.Conditions)
+}
+
+// Fetched returns the newest manifest that was fetched, as it is in the bucket,
+// the last good one while the bucket is away. The error wraps ErrNotFound
+// before the first.
+func (w *Warmer) Fetched(id manifest.Graph) (manifest.Manifest, error) {
+	g, err := w.graph(id)
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fetched.lastGood.Format == "" {
+		return manifest.Manifest{}, fmt.Errorf("graph %s: %w", id, ErrNotFound)
+	}
+	return g.fetched.lastGood, nil
 }

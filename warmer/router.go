@@ -28,6 +28,7 @@ type RouterOptions struct {
 	Settings Settings
 	Interval time.Duration // between runs that nothing asked for; 0: none
 	Jitter   time.Duration // longest random pause before a run that need not be at once
+	OnReady  func()        // called when a run finds the router serving; may be nil
 }
 
 // RouterState is what status shows of a router.
@@ -186,6 +187,9 @@ func (r *router) warmOnce(ctx context.Context, reasons []Reason) error {
 	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings}.Run(ctx, todo)
 	if errors.Is(err, planner.ErrUnavailable) && rep.Planned+rep.AlreadyWarm == 0 {
 		return err
+	}
+	if r.OnReady != nil && ctx.Err() == nil {
+		r.OnReady()
 	}
 	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Report: rep}, warm, generation, err)
 	return err

@@ -5,6 +5,7 @@ import "github.com/spf13/cobra"
 // commands lists the subcommands; each is in a file of its own.
 func commands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
+		newRunCmd(c),
 		newVersionCmd(c),
 	}
 }

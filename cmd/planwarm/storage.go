@@ -13,6 +13,7 @@ import (
 	"github.com/planwarm/planwarm/cdnsource/embedded"
 	"github.com/planwarm/planwarm/cdnsource/s3store"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"github.com/planwarm/planwarm/manifest"
 	"go.uber.org/zap"
 )
 
@@ -86,7 +87,7 @@ func openStorage(ctx context.Context, c config.Config, announce bool, log *zap.L
 	return &storage{bucket: b, prefix: prefix, url: c.Bucket.URL, close: func() error { b.Close(); return nil }}, nil
 }
 
-// store runs the bucket protocol on the storage.
-func (s *storage) store(c config.Config, log *zap.Logger) (*cdnsource.Store, error) {
-	return cdnsource.NewStore(cdnsource.Options{Bucket: s.bucket, Prefix: s.prefix, Retention: c.Bucket.Retention, Logger: log})
+// store runs the bucket protocol on the storage. sign may be nil.
+func (s *storage) store(c config.Config, sign func(*manifest.Manifest) error, log *zap.Logger) (*cdnsource.Store, error) {
+	return cdnsource.NewStore(cdnsource.Options{Bucket: s.bucket, Prefix: s.prefix, Retention: c.Bucket.Retention, Sign: sign, Logger: log})
 }

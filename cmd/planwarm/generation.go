@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/planwarm/planwarm/admin"
+	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/warmer"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+)
+
+// generation is what one configuration makes of a host. A reload replaces it whole.
+type generation struct {
+	config   config.Config
+	host     *host
+	log      *zap.Logger
+	registry *prometheus.Registry
+	storage  *storage
+	graphs   []*graphPart
+	warmer   *warmer.Warmer
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// startGeneration wires a configuration. The CDN endpoint opens before anything
+// else: a router that starts now must get an answer, if only a 404. After an
+// error nothing of the generation runs; what is in the host stays.
+func startGeneration(ctx context.Context, h *host, c config.Config) (*generation, error) {
+	g := &generation{config: c, host: h, log: h.log, registry: prometheus.NewRegistry()}
+	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	err := g.start(ctx)
+	if err != nil {
+		g.stop()
+		if g.storage != nil && g.storage != h.storage {
+			err = errors.Join(err, g.storage.close())
+		}
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *generation) start(ctx context.Context) error {
+	cdn, err := g.host.server("cdn", enabled(g.config.CDN.Enabled, g.config.CDN.Listen))
+	if err != nil {
+		return err
+	}
+	health, err := g.host.server("health", g.config.Health.Listen)
+	if err != nil {
+		return err
+	}
+	if g.storage, err = g.host.open(ctx, g.config); err != nil {
+		return err
+	}
+	for _, gc := range g.config.Graphs {
+		part, err := g.newGraphPart(ctx, gc)
+		if err != nil {
+			return fmt.Errorf("graph %s/%s: %w", gc.Namespace, gc.Name, err)
+		}
+		g.graphs = append(g.graphs, part)
+	}
+	if err := g.buildWarmer(ctx); err != nil {
+		return err
+	}
+	if err := g.serve(ctx, cdn, health); err != nil {
+		return err
+	}
+	for _, p := range g.graphs {
+		g.wg.Go(func() { _ = p.watcher.Run(ctx) }) // it ends with ctx only
+	}
+	g.wg.Go(func() { _ = g.warmer.Run(ctx) }) // it ends with ctx only
+	return nil
+}
+
+func (g *generation) buildWarmer(ctx context.Context) error {
+	o := warmer.Options{Logger: g.log, Registerer: g.registry}
+	for _, p := range g.graphs {
+		gopts, err := p.options(ctx)
+		if err != nil {
+			return fmt.Errorf("graph %s: %w", p.id, err)
+		}
+		o.Graphs = append(o.Graphs, gopts)
+		o.ReadyTimeout = max(o.ReadyTimeout, p.config.Warm.ReadyTimeout.Std())
+	}
+	var err error
+	g.warmer, err = warmer.New(o)
+	return err
+}
+
+// serve puts handlers behind the listeners, the last fallible step before anything runs.
+func (g *generation) serve(ctx context.Context, cdn, health *server) error {
+	if err := g.serveTelemetry(ctx); err != nil {
+		return err
+	}
+	control, err := g.control()
+	if err != nil {
+		return err
+	}
+	adm, err := g.host.server("admin", g.config.Admin.Listen)
+	if err != nil {
+		return err
+	}
+	if cdn != nil {
+		h, err := g.cdnHandler(ctx)
+		if err != nil {
+			return err
+		}
+		cdn.set(h)
+	}
+	if adm != nil {
+		adm.set(control)
+	}
+	if health != nil {
+		health.set(admin.NewHealth(g.warmer.Ready, g.registry))
+	}
+	return nil
+}
+
+func (g *generation) control() (http.Handler, error) {
+	token, err := readSecret(g.config.Admin.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return admin.NewControl(admin.ControlOptions{Sidecar: g.warmer, Token: token, Logger: g.log})
+}
+
+func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
+	o := cdnsource.HandlerOptions{
+		Source: documents{g.warmer}, Published: published{g}, Logger: g.log, Registerer: g.registry,
+		OnPull: func(id manifest.Graph, _ cdnsource.PullInfo) {
+			if err := g.warmer.Pulled(ctx, id); err != nil {
+				g.log.Warn("pull not noted", zap.Error(err))
+			}
+		},
+	}
+	if g.config.CDN.Upstream != "" {
+		u, err := url.Parse(g.config.CDN.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("parse cdn.upstream: %w", err)
+		}
+		o.Upstream = u
+	}
+	if g.config.CDN.TokenFile != "" {
+		o.Tokens = g.rotating(g.config.CDN.TokenFile)
+	}
+	for _, p := range g.graphs {
+		o.Graphs = append(o.Graphs, p.served())
+	}
+	return cdnsource.NewHandler(o)
+}
+
+// rotating reads a secret file for each request, so that it can be exchanged. A
+// file that cannot be read opens to nobody.
+func (g *generation) rotating(path string) func() []string {
+	return func() []string {
+		secret, err := readSecret(path)
+		if err != nil {
+			g.log.Error("secret not read", zap.Error(err))
+			return nil
+		}
+		return []string{secret}
+	}
+}
+
+// stop ends what the generation runs and waits for it.
+func (g *generation) stop() {
+	g.cancel()
+	g.wg.Wait()
+}
+
+func enabled(on bool, addr string) string {
+	if on {
+		return addr
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/planner/cosmo"
+	"github.com/planwarm/planwarm/schema"
+	"github.com/planwarm/planwarm/warmer"
+)
+
+// graphPart is one graph of a generation.
+type graphPart struct {
+	g       *generation
+	config  config.Graph
+	id      manifest.Graph
+	store   *cdnsource.Store // signs with the graph's key
+	watcher *schema.Watcher
+	table   *graphTable
+	guard   *cdnsource.CrashGuard
+}
+
+func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPart, error) {
+	p := &graphPart{
+		g: g, config: c, id: manifest.Graph{Namespace: c.Namespace, Name: c.Name},
+		guard: cdnsource.NewCrashGuard(cdnsource.CrashGuardOptions{}),
+	}
+	sign, err := signer(c.Manifest.SigningKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if p.store, err = g.storage.store(g.config, sign, g.log); err != nil {
+		return nil, err
+	}
+	if p.table, err = g.host.table(g.config, p.id); err != nil {
+		return nil, err
+	}
+	p.watcher, err = schema.NewWatcher(schema.Options{
+		File: c.Schema.File, URL: c.Schema.URL, Poll: c.Schema.Poll.Std(), Token: tokenOf(c.Schema.TokenFile),
+		Logger: g.log, OnChange: func(_, sc *schema.Schema) { p.schemaChanged(ctx, sc) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The first schema is loaded now when it is there, so that the telemetry
+	// that arrives next finds it; Run keeps trying when it is not.
+	p.watcher.Check(ctx)
+	if g.config.Publishes() {
+		p.table.attach(ctx, p.store)
+	}
+	return p, nil
+}
+
+// schemaChanged takes over a new schema: texts are looked at under it, the
+// manifest is built again, routers are warmed.
+func (p *graphPart) schemaChanged(ctx context.Context, sc *schema.Schema) {
+	p.table.canon.use(sc)
+	p.table.table.RetryTexts()
+	if p.g.warmer != nil {
+		_ = p.g.warmer.Trigger(ctx, p.id, warmer.ReasonSchema) // the graph is configured
+	}
+}
+
+// options are the graph as the warmer takes it.
+func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
+	m, w := p.config.Manifest, p.config.Warm
+	o := warmer.GraphOptions{
+		Graph: p.id, Schema: p.watcher, NewKeyer: newKeyer, Usages: p.table,
+		Publish: warmer.PublishOptions{
+			Settings: settings(m), Window: m.Window.Std(), RecomputeInterval: m.RecomputeInterval.Std(),
+			MinPublishInterval: m.MinPublishInterval.Std(), PinsPoll: w.Poll.Std(),
+		},
+		Warm: warmer.WarmOptions{Fallback: warmer.Fallback(w.Fallback), Merge: w.Merge, Limit: w.Limit, Poll: w.Poll.Std()},
+	}
+	var err error
+	if p.g.config.CDN.Enabled {
+		if o.Fetcher, err = p.fetcher(); err != nil {
+			return o, err
+		}
+	}
+	if p.g.config.Publishes() {
+		o.Store = p.publisher()
+	}
+	if !p.g.config.Warms() {
+		return o, nil
+	}
+	for _, r := range p.config.Routers {
+		ro, err := p.router(r)
+		if err != nil {
+			return o, fmt.Errorf("router %s: %w", r.URL, err)
+		}
+		o.Routers = append(o.Routers, ro)
+	}
+	return o, nil
+}
+
+func settings(m config.Manifest) manifest.Settings {
+	return manifest.Settings{
+		MaxOperations: m.MaxOperations, ManualShare: m.ManualShare, Rank: manifest.Rank(m.Rank), Horizon: m.Horizon.Std(),
+		Budget: m.Budget.Std(), MinPlanningTime: m.MinPlanningTime.Std(), MaxPlanningTime: m.MaxPlanningTime.Std(),
+		MinExecutions: m.MinExecutions, MaxSharePerClient: m.MaxSharePerClient,
+	}
+}
+
+// fetcher reads the configured CDN, or the bucket.
+func (p *graphPart) fetcher() (warmer.Fetcher, error) {
+	verify, err := verifier(p.config.Manifest.VerifyKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	if p.g.config.CDN.URL == "" {
+		return &bucketFetcher{store: p.store, verify: verify}, nil
+	}
+	c, err := cdnsource.NewClient(cdnsource.ClientOptions{URL: p.g.config.CDN.URL, Token: tokenOf(p.g.config.CDN.TokenFile)})
+	if err != nil {
+		return nil, err
+	}
+	return &httpFetcher{client: c, verify: verify}, nil
+}
+
+func (p *graphPart) publisher() *publisher {
+	pub := &publisher{store: p.store, instance: p.g.config.Instance, log: p.g.log}
+	if c := p.config.Cosmo; c.OrganizationID != "" {
+		pub.copyTo = &cosmoCopy{organization: c.OrganizationID, graph: c.FederatedGraphID}
+	}
+	return pub
+}
+
+func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
+	w := p.config.Warm
+	planner, err := cosmo.New(cosmo.Options{
+		URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "",
+		OwnVersion: version, Logger: p.g.log,
+	})
+	if err != nil {
+		return warmer.RouterOptions{}, err
+	}
+	return warmer.RouterOptions{
+		Name: r.URL, Planner: planner, Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
+		Capacity: warmer.Capacity{PlanCacheSize: r.PlanCacheSize, PullRate: r.Pull.ItemsPerSecond, PullTimeout: r.Pull.Timeout.Std()},
+		Settings: warmer.Settings{Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std()},
+		OnReady:  func() { p.guard.Ready(time.Now()) },
+	}, nil
+}
+
+// served is the graph as the CDN endpoint knows it.
+func (p *graphPart) served() cdnsource.ServedGraph {
+	c := p.config.Cosmo
+	s := cdnsource.ServedGraph{Graph: p.id, OrganizationID: c.OrganizationID, FederatedGraphID: c.FederatedGraphID, Guard: p.guard}
+	secrets, tokens := p.g.rotating(c.JWTSecretFile), p.g.rotating(c.TokenFile)
+	s.Credentials = func() cdnsource.Credentials {
+		var creds cdnsource.Credentials
+		if c.JWTSecretFile != "" {
+			for _, secret := range secrets() {
+				creds.JWTSecrets = append(creds.JWTSecrets, []byte(secret))
+			}
+		}
+		if c.TokenFile != "" {
+			creds.Tokens = tokens()
+		}
+		return creds
+	}
+	return s
+}
+
+// tokenOf reads a token file each time it is asked; nil for no file.
+func tokenOf(path string) func() (string, error) {
+	if path == "" {
+		return nil
+	}
+	return func() (string, error) { return readSecret(path) }
+}

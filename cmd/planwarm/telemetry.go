@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/planwarm/planwarm/telemetry"
+	"github.com/planwarm/planwarm/telemetry/graphqlmetrics"
+	"github.com/planwarm/planwarm/telemetry/otlp"
+)
+
+// serveTelemetry opens the receivers: OTLP over HTTP with graphqlmetrics on a
+// path of its own, and OTLP over gRPC.
+func (g *generation) serveTelemetry(ctx context.Context) error {
+	c := g.config.Telemetry.OTLP
+	token, err := readSecret(c.TokenFile)
+	if err != nil {
+		return err
+	}
+	rcv, err := otlp.New(otlp.Options{Route: g.routeOTLP, MaxBytes: int64(c.MaxBytes), Token: token, Log: g.log, Registerer: g.registry})
+	if err != nil {
+		return err
+	}
+	usage, err := graphqlmetrics.NewHandler(graphqlmetrics.Options{
+		Route: g.routeGraphQLMetrics, MaxBytes: int64(c.MaxBytes), Log: g.log, Registerer: g.registry,
+	})
+	if err != nil {
+		return err
+	}
+	httpServer, err := g.host.server("otlp http", c.HTTP)
+	if err != nil {
+		return err
+	}
+	if httpServer != nil {
+		httpServer.set(telemetryMux(rcv.Handler(), g.guardUsage(token, usage)))
+	}
+	return g.host.serveGRPC(ctx, c.GRPC, rcv.GRPC())
+}
+
+// telemetryMux tells schema usage from OTLP by the path.
+func telemetryMux(traces, usage http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, graphqlmetrics.Path) {
+			usage.ServeHTTP(w, r)
+			return
+		}
+		traces.ServeHTTP(w, r)
+	})
+}
+
+// guardUsage asks senders of schema usage for a token, when one is configured.
+// A Cosmo router can only show its graph token here, so that is taken as well.
+func (g *generation) guardUsage(token string, next http.Handler) http.Handler {
+	if token == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte(token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown := bearer(r)
+		got := sha256.Sum256([]byte(shown))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 && !g.knowsGraphToken(shown) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"code":"unauthenticated","message":"token missing or wrong"}`))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// knowsGraphToken says whether a token is the graph token of a configured graph.
+func (g *generation) knowsGraphToken(token string) bool {
+	for _, p := range g.graphs {
+		creds := p.served().Credentials()
+		for _, t := range creds.Tokens {
+			if subtle.ConstantTimeCompare([]byte(t), []byte(token)) == 1 {
+				return true
+			}
+		}
+		for _, secret := range creds.JWTSecrets {
+			_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return secret, nil }, jwt.WithValidMethods([]string{"HS256"}))
+			if err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// routeOTLP finds the graph of a sender: the first whose telemetry_match its
+// resource attributes satisfy.
+func (g *generation) routeOTLP(resource otlp.Attributes) telemetry.Recorder {
+	for _, p := range g.graphs {
+		if matches(p.config.TelemetryMatch, resource) {
+			return p.table.table
+		}
+	}
+	return nil
+}
+
+func matches(want map[string]string, have otlp.Attributes) bool {
+	for k, v := range want {
+		if have.Get(k) != v {
+			return false
+		}
+	}
+	return true
+}
+
+// routeGraphQLMetrics finds the graph of a body: it has no resource, but the
+// router's graph token names the graph. The claims only choose among graphs
+// here; who may send at all was decided before.
+func (g *generation) routeGraphQLMetrics(r *http.Request) telemetry.Recorder {
+	if len(g.graphs) == 1 {
+		return g.graphs[0].table.table
+	}
+	var claims struct {
+		jwt.RegisteredClaims
+		FederatedGraphID string `json:"federated_graph_id"`
+	}
+	if _, _, err := jwt.NewParser().ParseUnverified(bearer(r), &claims); err != nil || claims.FederatedGraphID == "" {
+		return nil
+	}
+	for _, p := range g.graphs {
+		if p.config.Cosmo.FederatedGraphID == claims.FederatedGraphID {
+			return p.table.table
+		}
+	}
+	return nil
+}
