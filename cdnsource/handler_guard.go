@@ -158,8 +158,8 @@ func (g *CrashGuard) step(keys []string) {
 	}
 }
 
-// Ready says that the router was seen ready at a time. One that is not after
-// the last pull proves nothing and is ignored.
+// Ready says that the router answered ready to a question sent at a time. One
+// that is not after the last pull proves nothing and is ignored.
 func (g *CrashGuard) Ready(at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

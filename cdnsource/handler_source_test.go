@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,11 +21,11 @@ import (
 // scripted answers with whatever next is set to.
 type scripted struct {
 	next  func(ctx context.Context) (Document, error)
-	calls int
+	calls atomic.Int32
 }
 
 func (s *scripted) Current(ctx context.Context, _ manifest.Graph) (Document, error) {
-	s.calls++
+	s.calls.Add(1)
 	return s.next(ctx)
 }
 
@@ -47,8 +48,8 @@ func TestHandlerWaitsForTheFirstDocumentOnly(t *testing.T) {
 				t.Errorf("pull %d took %v, want %v", i, took, want)
 			}
 		}
-		if src.calls != 1 {
-			t.Errorf("a source that hangs was called %d times", src.calls)
+		if n := src.calls.Load(); n != 1 {
+			t.Errorf("a source that hangs was called %d times", n)
 		}
 		close(release)
 		synctest.Wait()

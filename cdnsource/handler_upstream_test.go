@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
@@ -22,10 +24,13 @@ func mustURL(s string) *url.URL {
 }
 
 func TestHandlerUpstream(t *testing.T) {
+	var mu sync.Mutex
 	var seen []string
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
+		mu.Lock()
 		seen = append(seen, fmt.Sprintf("%s %s %d %s %v", r.Method, r.URL.RequestURI(), len(body), r.Header.Get("Authorization"), err == nil))
+		mu.Unlock()
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/503"):
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -67,6 +72,8 @@ func TestHandlerUpstream(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", c.method, c.path, w.Code, c.want)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if seen[0] != "GET /org-storefront/graph-storefront/operations/web/abc.json?v=1 5 Bearer tok true" || len(seen) != 8 {
 		t.Errorf("upstream saw %q", seen)
 	}
@@ -102,16 +109,16 @@ func TestHandlerUpstreamLoop(t *testing.T) {
 }
 
 func TestHandlerUpstreamRequestBound(t *testing.T) {
-	got := -1
+	var got atomic.Int64
 	up := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		got = len(b)
+		got.Store(int64(len(b)))
 	}))
 	defer up.Close()
 	h := newTestHandler(t, func(o *HandlerOptions) { o.Upstream = mustURL(up.URL) })
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/x/y", strings.NewReader(strings.Repeat("a", maxUpstreamRequest+1))))
-	if w.Code != 404 || got > maxUpstreamRequest {
-		t.Errorf("status %d, %d bytes passed on", w.Code, got)
+	if w.Code != 404 || got.Load() > maxUpstreamRequest {
+		t.Errorf("status %d, %d bytes passed on", w.Code, got.Load())
 	}
 }

@@ -79,7 +79,7 @@ func matchesTag(headers []string, etag string) bool {
 
 // acceptsGzip reads Accept-Encoding; a quality of zero refuses.
 func acceptsGzip(headers []string) bool {
-	any := false
+	star := false
 	for _, header := range headers {
 		for one := range strings.SplitSeq(header, ",") {
 			name, params, _ := strings.Cut(one, ";")
@@ -87,11 +87,11 @@ func acceptsGzip(headers []string) bool {
 			case "gzip", "x-gzip":
 				return quality(params) > 0
 			case "*":
-				any = quality(params) > 0
+				star = quality(params) > 0
 			}
 		}
 	}
-	return any
+	return star
 }
 
 func quality(params string) float64 {

@@ -31,6 +31,8 @@ const (
 	DefaultMaxBody       = 1 << 20
 	DefaultWatchInterval = 2 * time.Second
 	DefaultDebounce      = 3 * time.Second
+	// DefaultMetricsInterval is longer: a page can have megabytes.
+	DefaultMetricsInterval = 10 * time.Second
 	// DefaultWatchCanary has a plan of its own, which no client's traffic warms,
 	// and needs no subgraph even when it is executed.
 	DefaultWatchCanary = "query PlanwarmCanary{planwarm:__typename}"
@@ -64,9 +66,14 @@ type Options struct {
 	OwnClientName, OwnVersion string
 	Timeout                   time.Duration // of one request
 	MaxBody                   int64         // bytes read of one answer
-	WatchInterval, Debounce   time.Duration
-	WatchCanary               string
-	Logger                    *zap.Logger // nil: none
+	// WatchInterval is how often Watch asks for readiness and the canary,
+	// MetricsInterval how often for the metrics, and Debounce how long signs are
+	// taken for signs of the same reload.
+	WatchInterval, MetricsInterval, Debounce time.Duration
+	// WatchCanary is a query whose plan nobody else asks for; its first miss
+	// after a hit is a sign.
+	WatchCanary string
+	Logger      *zap.Logger // nil: none
 }
 
 // FileToken returns a Token that reads a file anew for each request, so that
@@ -105,8 +112,7 @@ type trust uint8
 const (
 	trustUnknown  trust = iota // not asked yet, or it may have changed since
 	trustHonoured              // the header is honoured
-	trustExecuted              // it executed a request: nothing is sent but a Probe
-	trustRefused               // it takes no plan-only requests: nothing is sent but a Probe
+	trustLost                  // it executed or refused a request: nothing is sent but a Probe
 )
 
 var (
@@ -138,6 +144,7 @@ func New(o Options) (*Planner, error) {
 	o.Timeout = or(o.Timeout, DefaultTimeout)
 	o.MaxBody = or(o.MaxBody, DefaultMaxBody)
 	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
+	o.MetricsInterval = or(o.MetricsInterval, DefaultMetricsInterval)
 	o.Debounce = or(o.Debounce, DefaultDebounce)
 	if kind, err := kindOf(o.WatchCanary, ""); err != nil || kind != kindQuery {
 		return nil, errors.New("new cosmo planner: watch canary: not a query")
@@ -171,13 +178,13 @@ func or[T comparable](v, otherwise T) T {
 }
 
 // Probe sends the canary and proves whether plan-only requests are honoured
-// now. With FailsClosed it also sends one with a wrong token, and so proves
-// whether mutations are safe.
+// now. With FailsClosed it also sends one with a wrong token, unless that proof
+// still stands, and so proves whether mutations are safe.
 func (p *Planner) Probe(ctx context.Context) error {
 	p.probing.Lock()
 	defer p.probing.Unlock()
 	err := p.probe(ctx)
-	if err == nil && p.o.FailsClosed {
+	if err == nil && p.o.FailsClosed && !p.MutationSafe() {
 		// That mutations are not safe is no fault of the probe.
 		if closed := p.proveClosed(ctx); closed != nil {
 			p.log.Warn("router does not fail closed, mutations are not planned over http", zap.Error(closed))
@@ -225,10 +232,8 @@ func (p *Planner) MutationSafe() bool {
 // learn keeps what an error says of the router.
 func (p *Planner) learn(err error) {
 	switch {
-	case errors.Is(err, planner.ErrExecuted):
-		p.set(trustExecuted)
-	case errors.Is(err, planner.ErrRefused):
-		p.set(trustRefused)
+	case errors.Is(err, planner.ErrExecuted), errors.Is(err, planner.ErrRefused):
+		p.set(trustLost)
 	case errors.Is(err, planner.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		// It may come back with another configuration, and a request without an
 		// answer has proven nothing.
@@ -271,12 +276,9 @@ func (p *Planner) ensure(ctx context.Context) error {
 			return p.probe(ctx)
 		}
 	}
-	switch p.trusted() {
-	case trustHonoured:
-		return nil
-	case trustRefused:
+	if p.trusted() != trustHonoured {
+		// Not ErrExecuted: this request was not even sent, and executions are counted.
 		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrRefused)
-	default:
-		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrExecuted)
 	}
+	return nil
 }

@@ -74,6 +74,7 @@ type watch struct {
 	asked      bool // readiness was asked before
 	ready      bool
 	page       page
+	nextPage   time.Time
 	canaryWarm bool // the canary's plan is in the cache
 }
 
@@ -81,7 +82,7 @@ type watch struct {
 func (p *Planner) look(ctx context.Context, w *watch) string {
 	sign := ""
 	note := func(s string) {
-		if sign == "" {
+		if sign == "" { // the first one names the reload
 			sign = s
 		}
 	}
@@ -95,25 +96,38 @@ func (p *Planner) look(ctx context.Context, w *watch) string {
 		}
 		w.asked, w.ready = true, ready
 	}
-	if p.o.MetricsURL != "" {
-		// A page that cannot be had says nothing: the last one stays.
-		var now page
-		err := p.get(ctx, p.o.MetricsURL, func(r io.Reader) (err error) { now, err = readPage(r); return err })
-		if err == nil {
-			if s := now.since(w.page); s != "" {
-				note(s)
-			}
-			w.page = now
-		} else if ctx.Err() == nil {
-			p.log.Debug("cannot read metrics of the router", zap.Error(err))
-		}
+	if sign != "" || !time.Now().Before(w.nextPage) {
+		note(p.lookAtPage(ctx, w))
 	}
 	if sign != "" || p.trusted() != trustHonoured {
 		// The router is not known to honour the header now; the next run asks.
 		w.canaryWarm = false
 		return sign
 	}
-	return p.lookAtCanary(ctx, w)
+	if note(p.lookAtCanary(ctx, w)); sign != "" {
+		p.lookAtPage(ctx, w) // its counters fell too: the same reload, not another
+	}
+	return sign
+}
+
+// lookAtPage compares the metrics with those of the last look. A page that
+// cannot be had says nothing, and the last one stays.
+func (p *Planner) lookAtPage(ctx context.Context, w *watch) string {
+	if p.o.MetricsURL == "" {
+		return ""
+	}
+	w.nextPage = time.Now().Add(p.o.MetricsInterval)
+	var now page
+	err := p.get(ctx, p.o.MetricsURL, func(r io.Reader) (err error) { now, err = readPage(r); return err })
+	if err != nil {
+		if ctx.Err() == nil {
+			p.log.Debug("cannot read metrics of the router", zap.Error(err))
+		}
+		return ""
+	}
+	before := w.page
+	w.page = now
+	return now.since(before)
 }
 
 // lookAtCanary asks for a plan that only we use. It is a question and keeps the
