@@ -2,75 +2,16 @@ package engine
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/planwarm/planwarm/schema/supergraph"
-	"github.com/planwarm/planwarm/testdata"
 )
-
-// storefrontOperation is a line of the storefront's index of operations.
-type storefrontOperation struct {
-	file, name, kind, hash, planKey string
-	validOnV2                       bool
-	text                            string
-	conditions                      map[string]bool // as the traffic's first request sent them
-}
-
-func storefrontFile(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := testdata.Storefront.ReadFile("storefront/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// storefrontOperations reads the index, operations that the router refused
-// included; those have no plan key.
-func storefrontOperations(t testing.TB) []storefrontOperation {
-	t.Helper()
-	r := csv.NewReader(bytes.NewReader(storefrontFile(t, "operations/INDEX.tsv")))
-	r.Comma, r.LazyQuotes = '\t', true
-	rows, err := r.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var traffic map[string][]struct {
-		OperationName string
-		Variables     []map[string]any
-	}
-	if err := json.Unmarshal(storefrontFile(t, "operations/variables.json"), &traffic); err != nil {
-		t.Fatal(err)
-	}
-	var out []storefrontOperation
-	for _, row := range rows[1:] {
-		op := storefrontOperation{
-			file: row[0], name: row[1], kind: row[2], hash: row[8], planKey: row[9], validOnV2: row[10] == "yes",
-			text:       string(storefrontFile(t, "operations/"+row[0])),
-			conditions: map[string]bool{},
-		}
-		for _, sent := range traffic[strings.TrimSuffix(op.file, ".graphql")] {
-			if sent.OperationName != op.name {
-				continue
-			}
-			for name, value := range sent.Variables[0] {
-				if b, ok := value.(bool); ok {
-					op.conditions[name] = b
-				}
-			}
-		}
-		out = append(out, op)
-	}
-	return out
-}
 
 // clientSchemas are the two places that a client schema comes from.
 func clientSchemas(t testing.TB) map[string]string {
@@ -129,20 +70,8 @@ func TestKeysOfStorefront(t *testing.T) {
 // The documents that a router reports in its schema usage have the keys that
 // it plans them under.
 func TestKeysOfReportedDocuments(t *testing.T) {
-	b, err := os.ReadFile("testdata/documents.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var documents []struct {
-		Name, Document string
-		PlanKey        string `json:"plan_key"`
-		Error          bool
-	}
-	if err := json.Unmarshal(b, &documents); err != nil {
-		t.Fatal(err)
-	}
 	k, met := storefrontKeyer(t), 0
-	for _, d := range documents {
+	for _, d := range reportedDocuments(t) {
 		got, err := k.Key(d.Document, d.Name, nil)
 		if d.Error {
 			if !errors.Is(err, ErrInvalid) {
@@ -158,6 +87,46 @@ func TestKeysOfReportedDocuments(t *testing.T) {
 	}
 	if met != 84 {
 		t.Errorf("%d of 84 documents", met)
+	}
+}
+
+// What the traffic sent is planned under the keys that the router reported, and
+// of all variables only the conditions matter.
+func TestKeysOfTraffic(t *testing.T) {
+	reported := map[string]bool{}
+	for _, d := range reportedDocuments(t) {
+		reported[d.Name+" "+d.PlanKey] = !d.Error
+	}
+	k, e := storefrontKeyer(t), storefrontEngine(t, Options{PlanOnly: true})
+	traffic, keys := storefrontTraffic(t), map[string]map[string]bool{}
+	for _, op := range storefrontOperations(t) {
+		if op.planKey == "" {
+			continue
+		}
+		keys[op.file] = map[string]bool{}
+		for _, sent := range traffic[strings.TrimSuffix(op.file, ".graphql")] {
+			if sent.OperationName != op.name {
+				continue
+			}
+			for _, variables := range sent.Variables {
+				id, err := k.Key(op.text, op.name, conditionsOf(t, variables))
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys[op.file][id.PlanKey] = true
+				if p := prepare(t, e, op.text, op.name, string(variables)); p.PlanKey != id.PlanKey || p.Hash != id.Hash {
+					t.Errorf("%s %s: keys %s and %s of one request", op.file, op.name, p.PlanKey, id.PlanKey)
+				}
+				if !reported[op.name+" "+id.PlanKey] {
+					t.Errorf("%s %s: key %s was never reported", op.file, op.name, id.PlanKey)
+				}
+			}
+		}
+	}
+	for file, want := range map[string]int{"skip-include-variables.graphql": 3, "include-fragment.graphql": 2} {
+		if len(keys[file]) != want {
+			t.Errorf("%s: %d keys, want %d", file, len(keys[file]), want)
+		}
 	}
 }
 
