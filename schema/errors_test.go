@@ -155,3 +155,15 @@ func TestErrorText(t *testing.T) {
 		t.Error("another error is changed")
 	}
 }
+
+func TestConflictingNullabilityIsReported(t *testing.T) {
+	// Some servers accept this; it must not vanish without a word.
+	s, err := Load([]byte("type A { x: Int! } type B { x: Int } union U = A | B type Query { u: U }"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := faults(t, s, "{ u { ... on A { x } ... on B { x } } }", "")[0]
+	if f.Rule != "OverlappingFieldsCanBeMerged" || !strings.Contains(f.Message, `conflicting types "Int!" and "Int"`) {
+		t.Errorf("got %v", f)
+	}
+}

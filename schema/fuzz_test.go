@@ -3,6 +3,9 @@ package schema
 import (
 	"errors"
 	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/lexer"
 )
 
 func FuzzParse(f *testing.F) {
@@ -27,6 +30,15 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		for _, tok := range tokens(t, op.Canonical) {
+			blank := tok.Value == "" || tok.Kind == lexer.Int && tok.Value == "0"
+			switch tok.Kind {
+			case lexer.String, lexer.BlockString, lexer.Int, lexer.Float, lexer.Comment:
+				if !blank {
+					t.Errorf("a value is left:\n%q\n%q", text, op.Canonical)
+				}
+			}
+		}
 		again, err := s.Parse(op.Canonical, op.Name)
 		if err != nil {
 			t.Fatalf("canonical text is invalid: %v\n%q\n%q", err, text, op.Canonical)
@@ -43,6 +55,22 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("resolved text: %v\n%q\n%q", err, op.Canonical, resolved)
 		}
 	})
+}
+
+func tokens(t *testing.T, text string) []lexer.Token {
+	t.Helper()
+	var out []lexer.Token
+	lex := lexer.New(&ast.Source{Input: text})
+	for {
+		tok, err := lex.ReadToken()
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if tok.Kind == lexer.EOF {
+			return out
+		}
+		out = append(out, tok)
+	}
 }
 
 func FuzzParseDocument(f *testing.F) {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/lexer"
 )
 
 // Bounds of one operation. Real ones stay far below: the largest of the
@@ -11,7 +12,7 @@ const (
 	maxTokens     = 40_000
 	maxDepth      = 100       // of selections, through fragments, and of values
 	maxFragments  = 500       // in one document
-	maxVariables  = 1_000     // of one operation, which are searched one by one
+	maxVariables  = 4_000     // of one operation, which are searched one by one
 	maxArguments  = 200       // of one field or directive
 	maxFields     = 50_000    // after fragments are expanded
 	maxWork       = 1_000_000 // fields, arguments and values after fragments are expanded
@@ -75,6 +76,27 @@ func checkLimits(op *ast.OperationDefinition, fragments map[string]*ast.Fragment
 		return limit(op.Position, "too many fields have the same response name")
 	}
 	return nil
+}
+
+// checkCanonical refuses a canonical text that would itself be refused:
+// variables are longer than the literals that they stand for.
+func checkCanonical(op *ast.OperationDefinition, text string) error {
+	switch n := len(op.VariableDefinitions); {
+	case n > maxVariables:
+		return limit(op.Position, "%d variables and different literals, at most %d", n, maxVariables)
+	case len(text) > MaxTextBytes:
+		return limit(op.Position, "the text has %d bytes with its literals lifted, at most %d", len(text), MaxTextBytes)
+	case len(text) <= maxTokens: // a token has a byte at least
+		return nil
+	}
+	lex := lexer.New(&ast.Source{Input: text})
+	for range maxTokens {
+		tok, err := lex.ReadToken()
+		if err != nil || tok.Kind == lexer.EOF {
+			return nil
+		}
+	}
+	return limit(op.Position, "more than %d tokens with its literals lifted", maxTokens)
 }
 
 func limit(at *ast.Position, format string, args ...any) OperationErrors {
@@ -172,58 +194,4 @@ func (m *meter) value(v *ast.Value, depth int) int {
 func (a size) plus(b size) size {
 	const most = 1 << 40
 	return size{nodes: min(a.nodes+b.nodes, most), work: min(a.work+b.work, most), depth: max(a.depth, b.depth)}
-}
-
-// comparisons counts the pairs of fields that OverlappingFieldsCanBeMerged
-// would compare: those with the same response name at the same place once all
-// selections are merged. The count itself is linear in the expanded fields.
-type comparisons struct {
-	fragments map[string]*ast.FragmentDefinition
-	meter     *meter
-	cost      int
-}
-
-type merged struct {
-	work int
-	sets []ast.SelectionSet
-}
-
-func (c *comparisons) level(sets []ast.SelectionSet) {
-	groups := map[string]*merged{}
-	nodes, spreads := 0, 0
-	var collect func(ast.SelectionSet)
-	collect = func(set ast.SelectionSet) {
-		for _, s := range set {
-			nodes++
-			switch x := s.(type) {
-			case *ast.Field:
-				g := groups[x.Alias]
-				if g == nil {
-					g = &merged{}
-					groups[x.Alias] = g
-				}
-				g.work += 1 + c.meter.arguments(x.Arguments)
-				if len(x.SelectionSet) > 0 {
-					g.sets = append(g.sets, x.SelectionSet)
-				}
-			case *ast.InlineFragment:
-				collect(x.SelectionSet)
-			case *ast.FragmentSpread:
-				spreads++
-				if f := c.fragments[x.Name]; f != nil {
-					collect(f.SelectionSet)
-				}
-			}
-		}
-	}
-	for _, set := range sets {
-		collect(set)
-	}
-	c.cost += spreads * nodes // fragments are compared with one another, and with every field beside them
-	for _, g := range groups {
-		c.cost += g.work * g.work / 2
-		if len(g.sets) > 0 && c.cost <= maxComparison {
-			c.level(g.sets)
-		}
-	}
 }

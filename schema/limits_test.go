@@ -11,7 +11,7 @@ interface Node { node(x: Int, y: String): Node, id: ID, list(a: In): [Node] }
 input In { a: In, b: Int }
 type A implements Node { node(x: Int, y: String): Node, id: ID, list(a: In): [Node] }
 type B implements Node { node(x: Int, y: String): Node, id: ID, list(a: In): [Node] }
-type Query implements Node { node(x: Int, y: String): Node, id: ID, list(a: In): [Node] }
+type Query implements Node { node(x: Int, y: String): Node, id: ID, list(a: In): [Node], sum(of: [Int]): ID }
 `
 
 func hostile(t testing.TB) *Schema {
@@ -69,24 +69,37 @@ func twins(depth int) string {
 }
 
 var tooExpensive = map[string]string{
-	"long text":                     "{ id " + strings.Repeat(" ", MaxTextBytes) + "}",
-	"many tokens":                   "{" + strings.Repeat("a:id ", maxTokens/3+1) + "}",
-	"deep selections":               nested(maxDepth + 1),
-	"very deep selections":          nested(5_000),
-	"deep through fragments":        chain(maxDepth, "id"),
-	"a deep value":                  `{ list(a: ` + strings.Repeat("{a:", maxDepth) + "{b:1}" + strings.Repeat("}", maxDepth) + `) { id } }`,
-	"a very deep value":             `{ list(a: ` + strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000) + `) { id } }`,
-	"a deep default":                `query($v: In = ` + strings.Repeat("{a:", maxDepth) + "{b:1}" + strings.Repeat("}", maxDepth) + `) { list(a: $v) { id } }`,
-	"one name, many times":          "{" + strings.Repeat("id ", 10_000) + "}",
-	"twins of twins":                "{" + twins(11) + "}",
-	"fragments that double":         doubling(30),
-	"fragments that double often":   doubling(45),
-	"fragments and fields":          spread(400, func(i int) string { return strings.Repeat(fmt.Sprintf("f%d: id ", i), 20) }),
-	"many fragments":                spread(maxFragments+1, func(int) string { return "id" }),
-	"many variables":                "query(" + manyVariables(maxVariables+1) + ") { id }",
-	"many arguments":                "{ node(" + strings.Repeat("x: 1 ", maxArguments+1) + ") { id } }",
-	"many arguments of a directive": "{ id @skip(" + strings.Repeat("if: true ", maxArguments+1) + ") }",
-	"arguments, compared":           "{" + strings.Repeat("node("+strings.Repeat("x: 1 ", 150)+"){id} ", 20) + "}",
+	"long text":                            "{ id " + strings.Repeat(" ", MaxTextBytes) + "}",
+	"many tokens":                          "{" + strings.Repeat("a:id ", maxTokens/3+1) + "}",
+	"deep selections":                      nested(maxDepth + 1),
+	"very deep selections":                 nested(5_000),
+	"deep through fragments":               chain(maxDepth, "id"),
+	"a deep value":                         `{ list(a: ` + strings.Repeat("{a:", maxDepth) + "{b:1}" + strings.Repeat("}", maxDepth) + `) { id } }`,
+	"a very deep value":                    `{ list(a: ` + strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000) + `) { id } }`,
+	"a deep default":                       `query($v: In = ` + strings.Repeat("{a:", maxDepth) + "{b:1}" + strings.Repeat("}", maxDepth) + `) { list(a: $v) { id } }`,
+	"one name, many times":                 "{" + strings.Repeat("id ", 10_000) + "}",
+	"twins of twins":                       "{" + twins(11) + "}",
+	"fragments that double":                doubling(30),
+	"fragments that double often":          doubling(45),
+	"fragments and fields":                 spread(400, func(i int) string { return strings.Repeat(fmt.Sprintf("f%d: id ", i), 20) }),
+	"many fragments":                       spread(maxFragments+1, func(int) string { return "id" }),
+	"many variables":                       "query(" + manyVariables(maxVariables+1) + ") { id }",
+	"many literals":                        literals(maxVariables+1, 1),
+	"literals that make the text too long": literals(2_000, 110),
+	"literals that make too many tokens":   literals(2_900, 1),
+	"many arguments":                       "{ node(" + strings.Repeat("x: 1 ", maxArguments+1) + ") { id } }",
+	"many arguments of a directive":        "{ id @skip(" + strings.Repeat("if: true ", maxArguments+1) + ") }",
+	"arguments, compared":                  "{" + strings.Repeat("node("+strings.Repeat("x: 1 ", 150)+"){id} ", 20) + "}",
+}
+
+// literals returns n fields with a literal of their own each.
+func literals(n, padding int) string {
+	var b strings.Builder
+	b.WriteString("{")
+	for i := range n {
+		fmt.Fprintf(&b, "a%0*d: node(x: %d) { id } ", padding, i, i)
+	}
+	return b.String() + "}"
 }
 
 func manyVariables(n int) string {
@@ -113,6 +126,9 @@ func TestExpensiveOperationsAreRefused(t *testing.T) {
 // what they cost.
 var nearBounds = map[string]string{
 	"one name":              "{" + strings.Repeat("id ", 1_000) + "}",
+	"many variables":        "query(" + manyVariables(4_000) + ") {" + uses(4_000) + "}",
+	"a long list":           "{ sum(of: [" + strings.Repeat("1 ", 20_000) + "]) }",
+	"two long lists":        "{ " + strings.Repeat("sum(of: ["+strings.Repeat("1 ", 5_000)+"]) ", 2) + "}",
 	"deep":                  nested(maxDepth - 2),
 	"chain of fragments":    chain(45, strings.Repeat("id ", 8)),
 	"twins":                 "{" + twins(7) + "}",
@@ -120,6 +136,15 @@ var nearBounds = map[string]string{
 	"fragments":             spread(400, func(i int) string { return fmt.Sprintf("f%d: id", i) }),
 	"aliases":               "{" + aliases(9_000) + "}",
 	"unions of objects":     "{ node {" + strings.Repeat("... on A { id } ... on B { id } ", 400) + "} }",
+}
+
+// uses returns a field that takes n variables, and the last one once more for each.
+func uses(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "$v%d $v%d ", i, n-1)
+	}
+	return "sum(of: [" + b.String() + "])"
 }
 
 func aliases(n int) string {

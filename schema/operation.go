@@ -48,6 +48,9 @@ func (s *Schema) Parse(text, name string) (*Operation, error) {
 	l.run()
 	out.Literals = l.changed || operations > 1 || hasDescription(c) || hasComment(text)
 	out.Canonical = printed(c)
+	if err := checkCanonical(c.op, out.Canonical); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
