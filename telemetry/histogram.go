@@ -199,7 +199,7 @@ func (s samples) quantiles(l *layouts, percents ...uint64) []float64 {
 	at := 0
 	for i, p := range percents {
 		r := rank(total, p)
-		for below+cells[at].n < r {
+		for at < len(cells)-1 && below+cells[at].n < r {
 			below += cells[at].n
 			at++
 		}

@@ -105,10 +105,16 @@ func compareSeries(a series, b series) int {
 // find returns the series for executions of group in at, or with a layout the
 // one for samples in it. It is nil when the operation has too many.
 func (o *operation) find(at slot, group groupID, layout layoutID, sampled bool) *series {
-	want := series{slot: at, group: group}
-	i, _ := slices.BinarySearchFunc(o.series, want, compareSeries)
-	for ; i < len(o.series) && compareSeries(o.series[i], want) == 0; i++ {
-		s := &o.series[i]
+	// From the end, where the running hour is. i is where a new one goes.
+	i := len(o.series)
+	for ; i > 0; i-- {
+		s := &o.series[i-1]
+		if s.slot < at || s.slot == at && s.group < group {
+			break
+		}
+		if s.slot != at || s.group != group {
+			continue
+		}
 		if !sampled || s.layout == layout {
 			return s
 		}
@@ -120,8 +126,7 @@ func (o *operation) find(at slot, group groupID, layout layoutID, sampled bool) 
 	if len(o.series) >= maxSeries {
 		return nil
 	}
-	want.layout = layout
-	o.series = slices.Insert(o.series, i, want)
+	o.series = slices.Insert(o.series, i, series{slot: at, group: group, histogram: histogram{layout: layout}})
 	return &o.series[i]
 }
 
