@@ -6,6 +6,8 @@ import "github.com/spf13/cobra"
 func commands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
 		newRunCmd(c),
+		newStatusCmd(c),
+		newRecomputeCmd(c),
 		newVersionCmd(c),
 	}
 }
