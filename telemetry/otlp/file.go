@@ -24,8 +24,8 @@ var ErrUnknownSignal = errors.New("neither OTLP traces nor OTLP metrics")
 // and 2, where a metric has a message or nothing, and its name and
 // description. The larger number decides.
 func Detect(body []byte) (Signal, Encoding, error) {
-	if v := trimmed(body); len(v) > 0 && v[0] == '{' && json.Valid(body) {
-		signal, err := detectJSON(v)
+	if c := (&cursor{b: body}); c.next() == '{' && json.Valid(body) {
+		signal, err := detectJSON(c)
 		return signal, JSON, err
 	}
 	var spans, others int
@@ -49,8 +49,9 @@ func Detect(body []byte) (Signal, Encoding, error) {
 	return Metrics, Protobuf, nil
 }
 
-func detectJSON(object []byte) (s Signal, err error) {
-	if err := eachMember(object, func(key string, _ []byte) error {
+func detectJSON(c *cursor) (s Signal, err error) {
+	if err := c.members(func(key string) error {
+		c.value()
 		switch key {
 		case "resourceSpans":
 			s = Traces

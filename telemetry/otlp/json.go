@@ -17,7 +17,9 @@ var errJSON = fmt.Errorf("%w: JSON value of the wrong type", ErrMalformed)
 
 // cursor walks JSON text that json.Valid has accepted, which is why it checks
 // no syntax and cannot run past the end. It builds no tree: a tree of a body of
-// 64 MiB would take gigabytes.
+// 64 MiB would take gigabytes. Whatever walks a value stands behind it
+// afterwards, also when it is not of the expected type, so that what follows a
+// bad part is still read.
 type cursor struct {
 	b []byte
 	i int
@@ -68,69 +70,88 @@ func (c *cursor) value() []byte {
 }
 
 func (c *cursor) skipString() {
-	for c.i++; c.i < len(c.b); c.i++ {
-		switch c.b[c.i] {
-		case '\\':
-			c.i++
-		case '"':
-			c.i++
+	for c.i++; c.i < len(c.b); {
+		n := bytes.IndexByte(c.b[c.i:], '"')
+		if n < 0 {
+			c.i = len(c.b)
+			return
+		}
+		escaped := false
+		for k := c.i + n - 1; k >= c.i && c.b[k] == '\\'; k-- {
+			escaped = !escaped
+		}
+		if c.i += n + 1; !escaped {
 			return
 		}
 	}
 }
 
-// eachMember calls visit for the members of an object; null has none.
-func eachMember(object []byte, visit func(key string, value []byte) error) error {
-	c := cursor{b: object}
+// next is the first byte of the next value or closing bracket.
+func (c *cursor) next() byte {
 	c.space()
-	if isNull(object) {
-		return nil
-	}
-	if c.i >= len(c.b) || c.b[c.i] != '{' {
-		return errJSON
-	}
-	for c.i++; ; {
+	if c.i < len(c.b) && c.b[c.i] == ',' {
+		c.i++
 		c.space()
-		if c.i >= len(c.b) || c.b[c.i] == '}' {
-			return nil
-		}
-		if c.b[c.i] == ',' {
+	}
+	if c.i >= len(c.b) {
+		return 0
+	}
+	return c.b[c.i]
+}
+
+// enter steps into an object or array. It steps over any other value, of
+// which null is no error.
+func (c *cursor) enter(bracket byte) (bool, error) {
+	if c.next() == bracket {
+		c.i++
+		return true, nil
+	}
+	if isNull(c.value()) {
+		return false, nil
+	}
+	return false, errJSON
+}
+
+// members calls visit for the members of an object; visit has to walk the
+// value. The first error is returned once all are visited.
+func (c *cursor) members(visit func(key string) error) error {
+	in, first := c.enter('{')
+	if !in {
+		return first
+	}
+	for {
+		if b := c.next(); b == '}' || b == 0 {
 			c.i++
-			continue
+			return first
 		}
 		key, err := text(c.value())
-		if err != nil {
-			return err
-		}
 		c.space()
 		c.i++ // the colon
-		if err := visit(key, c.value()); err != nil {
-			return err
+		if err != nil {
+			c.value()
+		} else {
+			err = visit(key)
+		}
+		if first == nil {
+			first = err
 		}
 	}
 }
 
-// eachElement calls visit for the elements of an array; null has none.
-func eachElement(array []byte, visit func(value []byte) error) error {
-	c := cursor{b: array}
-	c.space()
-	if isNull(array) {
-		return nil
+// elements calls visit for the elements of an array; visit has to walk them.
+// The first error is returned once all are visited.
+func (c *cursor) elements(visit func() error) error {
+	in, first := c.enter('[')
+	if !in {
+		return first
 	}
-	if c.i >= len(c.b) || c.b[c.i] != '[' {
-		return errJSON
-	}
-	for c.i++; ; {
-		c.space()
-		if c.i >= len(c.b) || c.b[c.i] == ']' {
-			return nil
-		}
-		if c.b[c.i] == ',' {
+	for {
+		if b := c.next(); b == ']' || b == 0 {
 			c.i++
-			continue
+			return first
 		}
-		if err := visit(c.value()); err != nil {
-			return err
+		if err := visit(); err != nil && first == nil {
+			first = err
 		}
 	}
 }

@@ -6,32 +6,33 @@ import (
 )
 
 func (d *decoder) jsonMetrics(body []byte, v MetricVisitor) error {
-	return d.jsonResources(body, "resourceMetrics", "scopeMetrics", v.Resource, func(scope []byte) {
-		if err := eachMember(scope, func(key string, value []byte) error {
+	return d.jsonResources(body, "resourceMetrics", "scopeMetrics", v.Resource, func(c *cursor) error {
+		return c.members(func(key string) error {
 			if key != "metrics" {
+				c.value()
 				return nil
 			}
-			return eachElement(value, func(m []byte) error {
-				if err := d.jsonMetric(m, v); err != nil {
+			return c.elements(func() error {
+				if err := d.jsonMetric(c, v); err != nil {
 					d.res.reject(err)
 				}
 				return nil
 			})
-		}); err != nil {
-			d.res.reject(err)
-		}
+		})
 	})
 }
 
-func (d *decoder) jsonMetric(metric []byte, v MetricVisitor) error {
+func (d *decoder) jsonMetric(c *cursor, v MetricVisitor) error {
 	if !d.spend() {
+		c.value()
 		return ErrTooMany
 	}
 	p := &d.point
 	p.Metric, p.Unit, p.Temporality = "", "", 0
 	var data []byte
 	var exponential bool
-	err := eachMember(metric, func(key string, value []byte) (err error) {
+	err := c.members(func(key string) (err error) {
+		value := c.value()
 		switch key {
 		case "name":
 			p.Metric, err = text(value)
@@ -48,7 +49,9 @@ func (d *decoder) jsonMetric(metric []byte, v MetricVisitor) error {
 		return err
 	}
 	var points []byte
-	err = eachMember(data, func(key string, value []byte) (err error) {
+	c = &cursor{b: data}
+	err = c.members(func(key string) (err error) {
+		value := c.value()
 		switch key {
 		case "aggregationTemporality":
 			p.Temporality, err = temporality(value)
@@ -60,8 +63,10 @@ func (d *decoder) jsonMetric(metric []byte, v MetricVisitor) error {
 	if err != nil || points == nil {
 		return err
 	}
-	return eachElement(points, func(point []byte) error {
+	c = &cursor{b: points}
+	return c.elements(func() error {
 		if !d.spend() {
+			c.value()
 			d.res.reject(ErrTooMany)
 			return nil
 		}
@@ -69,7 +74,7 @@ func (d *decoder) jsonMetric(metric []byte, v MetricVisitor) error {
 		if exponential {
 			p.Exponential = &d.exp
 		}
-		flags, err := d.jsonPoint(point)
+		flags, err := d.jsonPoint(c)
 		if err != nil {
 			d.res.reject(err)
 			return nil
@@ -79,13 +84,15 @@ func (d *decoder) jsonMetric(metric []byte, v MetricVisitor) error {
 	})
 }
 
-func (d *decoder) jsonPoint(point []byte) (flags uint64, err error) {
+func (d *decoder) jsonPoint(c *cursor) (flags uint64, err error) {
 	p := &d.point
-	err = eachMember(point, func(key string, value []byte) (err error) {
-		switch key {
-		case "attributes":
+	err = c.members(func(key string) (err error) {
+		if key == "attributes" {
 			p.Attributes = p.Attributes[:0]
-			err = jsonAttributes(value, &p.Attributes)
+			return jsonAttributes(c, &p.Attributes)
+		}
+		value := c.value()
+		switch key {
 		case "startTimeUnixNano":
 			p.Start, err = unsigned(value)
 		case "timeUnixNano":
@@ -131,7 +138,9 @@ func (d *decoder) jsonPointBuckets(key string, value []byte) (err error) {
 	case "zeroCount":
 		d.exp.ZeroCount, err = unsigned(value)
 	case "positive":
-		err = eachMember(value, func(key string, value []byte) (err error) {
+		c := &cursor{b: value}
+		err = c.members(func(key string) (err error) {
+			value := c.value()
 			switch key {
 			case "offset":
 				d.exp.Offset, err = jsonInt32(value)
@@ -145,7 +154,9 @@ func (d *decoder) jsonPointBuckets(key string, value []byte) (err error) {
 }
 
 func jsonBuckets[T uint64 | float64](array []byte, to []T, read func([]byte) (T, error)) ([]T, error) {
-	err := eachElement(array, func(value []byte) error {
+	c := &cursor{b: array}
+	err := c.elements(func() error {
+		value := c.value()
 		if len(to) >= maxBuckets {
 			return fmt.Errorf("%w: buckets", ErrTooMany)
 		}

@@ -10,20 +10,23 @@ import (
 
 // jsonResources walks the array called resources of a body, and the one
 // called scopes of each resource.
-func (d *decoder) jsonResources(body []byte, resources, scopes string, resource func(Attributes) bool, scope func([]byte)) error {
+func (d *decoder) jsonResources(body []byte, resources, scopes string, resource func(Attributes) bool, scope func(*cursor) error) error {
 	if !json.Valid(body) {
 		return fmt.Errorf("%w: JSON", ErrMalformed)
 	}
-	return eachMember(trimmed(body), func(key string, value []byte) error {
+	c := &cursor{b: body}
+	return c.members(func(key string) error {
 		if key != resources {
+			c.value()
 			return nil
 		}
-		return eachElement(value, func(rs []byte) error {
+		return c.elements(func() error {
 			if !d.spend() {
+				c.value()
 				d.res.reject(ErrTooMany)
 				return nil
 			}
-			if err := d.jsonResource(rs, scopes, resource, scope); err != nil {
+			if err := d.jsonResource(c, scopes, resource, scope); err != nil {
 				d.res.reject(err)
 			}
 			return nil
@@ -31,63 +34,64 @@ func (d *decoder) jsonResources(body []byte, resources, scopes string, resource 
 	})
 }
 
-// trimmed is the one value of a valid text.
-func trimmed(body []byte) []byte {
-	c := cursor{b: body}
-	return c.value()
-}
-
-func (d *decoder) jsonResource(rs []byte, scopes string, resource func(Attributes) bool, scope func([]byte)) error {
+func (d *decoder) jsonResource(c *cursor, scopes string, resource func(Attributes) bool, scope func(*cursor) error) error {
 	d.resource = d.resource[:0]
 	var list []byte
-	err := eachMember(rs, func(key string, value []byte) error {
+	err := c.members(func(key string) error {
 		switch key {
 		case "resource":
-			return eachMember(value, func(key string, value []byte) error {
+			return c.members(func(key string) error {
 				if key != "attributes" {
+					c.value()
 					return nil
 				}
-				return jsonAttributes(value, &d.resource)
+				return jsonAttributes(c, &d.resource)
 			})
 		case scopes:
-			list = value
+			// Later: the resource may stand behind its scopes.
+			list = c.value()
+		default:
+			c.value()
 		}
 		return nil
 	})
 	if err != nil || list == nil || !resource(d.resource) {
 		return err
 	}
-	return eachElement(list, func(sc []byte) error {
+	c = &cursor{b: list}
+	return c.elements(func() error {
 		if !d.spend() {
+			c.value()
 			d.res.reject(ErrTooMany)
 			return nil
 		}
-		scope(sc)
+		if err := scope(c); err != nil {
+			d.res.reject(err)
+		}
 		return nil
 	})
 }
 
-func jsonAttributes(array []byte, to *Attributes) error {
-	return eachElement(array, func(kv []byte) error {
+func jsonAttributes(c *cursor, to *Attributes) error {
+	return c.elements(func() error {
 		if len(*to) >= maxAttributes {
+			c.value()
 			return fmt.Errorf("%w: attributes", ErrTooMany)
 		}
 		var a Attribute
-		if err := eachMember(kv, func(key string, value []byte) (err error) {
+		err := c.members(func(key string) (err error) {
 			switch key {
 			case "key":
-				a.Key, err = text(value)
+				a.Key, err = text(c.value())
 			case "value":
-				err = eachMember(value, func(kind string, value []byte) error {
-					return jsonValue(kind, value, &a)
-				})
+				err = c.members(func(kind string) error { return jsonValue(kind, c.value(), &a) })
+			default:
+				c.value()
 			}
 			return err
-		}); err != nil {
-			return err
-		}
+		})
 		*to = append(*to, a)
-		return nil
+		return err
 	})
 }
 

@@ -1,27 +1,27 @@
 package otlp
 
 func (d *decoder) jsonTraces(body []byte, v TraceVisitor) error {
-	return d.jsonResources(body, "resourceSpans", "scopeSpans", v.Resource, func(scope []byte) {
-		if err := eachMember(scope, func(key string, value []byte) error {
+	return d.jsonResources(body, "resourceSpans", "scopeSpans", v.Resource, func(c *cursor) error {
+		return c.members(func(key string) error {
 			if key != "spans" {
+				c.value()
 				return nil
 			}
-			return eachElement(value, func(span []byte) error {
-				d.jsonSpan(span, v)
+			return c.elements(func() error {
+				d.jsonSpan(c, v)
 				return nil
 			})
-		}); err != nil {
-			d.res.reject(err)
-		}
+		})
 	})
 }
 
-func (d *decoder) jsonSpan(span []byte, v TraceVisitor) {
+func (d *decoder) jsonSpan(c *cursor, v TraceVisitor) {
 	if !d.spend() {
+		c.value()
 		d.res.reject(ErrTooMany)
 		return
 	}
-	wanted, err := d.jsonSpanFields(span, v)
+	wanted, err := d.jsonSpanFields(c, v)
 	switch {
 	case err != nil:
 		d.res.reject(err)
@@ -34,11 +34,12 @@ func (d *decoder) jsonSpan(span []byte, v TraceVisitor) {
 
 // jsonSpanFields remembers where the ids and attributes are while it looks
 // for the name, and reads them only when it is wanted.
-func (d *decoder) jsonSpanFields(span []byte, v TraceVisitor) (wanted bool, err error) {
+func (d *decoder) jsonSpanFields(c *cursor, v TraceVisitor) (wanted bool, err error) {
 	s := &d.span
 	*s = Span{Attributes: s.Attributes[:0]}
 	var attributes, trace, id, parent []byte
-	err = eachMember(span, func(key string, value []byte) (err error) {
+	err = c.members(func(key string) (err error) {
+		value := c.value()
 		switch key {
 		case "traceId":
 			trace = value
@@ -66,7 +67,7 @@ func (d *decoder) jsonSpanFields(span []byte, v TraceVisitor) (wanted bool, err 
 	if attributes == nil {
 		return true, nil
 	}
-	return true, jsonAttributes(attributes, &s.Attributes)
+	return true, jsonAttributes(&cursor{b: attributes}, &s.Attributes)
 }
 
 func (d *decoder) jsonSpanIDs(trace, id, parent []byte) error {
