@@ -33,8 +33,8 @@ type Result struct {
 // Build makes the manifest out of candidates. It changes nothing it is given,
 // and the order of candidates does not matter.
 //
-// Candidates that share a plan key, their own or a variant's, become one
-// entry: its request is the newest pin's or else the most executed one's, the
+// Candidates that share a plan key, their own or a variant's, become one entry;
+// one without a key joins those of the same request. The entry's request is the newest pin's or else the most executed one's, the
 // others are variants. Executions and samples add up; P90 and maximum are the
 // largest, since histograms cannot be merged here: whoever has them merges
 // them before, for each plan key.

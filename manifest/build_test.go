@@ -208,6 +208,35 @@ func TestBuildConditionalEntry(t *testing.T) {
 	}
 }
 
+// A pin that came in without a planner at hand finds its plan in telemetry.
+func TestBuildJoinsByRequestWithoutKey(t *testing.T) {
+	pin := pushed("1", 0)
+	pin.Planwarm.PlanKey = ""
+	measured := seen("1", 40, 100)
+	measured.Planwarm.Conditions = map[string]bool{"x": true}
+	other := seen("1", 40, 10)
+	other.Planwarm.Conditions = map[string]bool{"x": true}
+	other.Request.Query = "{ f1 }"
+	twin := pin
+	twin.Pin, twin.Client = nil, &Client{Name: "tv"}
+	r := mustBuild(t, testInput(other, measured, pin, twin, seen("2", 5, 5)))
+	if got := planKeys(r.Manifest); !slices.Equal(got, []string{"1", "2"}) {
+		t.Fatalf("got %v", got)
+	}
+	d := r.Manifest.Operations[0].Planwarm
+	if d.Source != SourceManual || d.P90Ms != 40 || d.Executions != 110 || !d.Conditions["x"] {
+		t.Errorf("entry %+v", d)
+	}
+	want := []Variant{
+		{Client: &Client{Name: "web"}},
+		{Query: "{ f1 }", Client: &Client{Name: "web"}, Conditions: map[string]bool{"x": true}},
+		{Client: &Client{Name: "tv"}},
+	}
+	if !reflect.DeepEqual(d.Variants, want) {
+		t.Errorf("variants %+v", d.Variants)
+	}
+}
+
 func TestBuildBoundsVariants(t *testing.T) {
 	var cs []Candidate
 	for i := range 3 * MaxVariants {
@@ -378,7 +407,7 @@ func TestBuildStaysBelowTheBoundOnValues(t *testing.T) {
 		conditions["v"+strconv.Itoa(i)] = true
 	}
 	var cs []Candidate
-	for i := range 1200 {
+	for i := range 950 {
 		c := seen(strconv.Itoa(i), 10, 10)
 		for j := range MaxVariants {
 			c.Planwarm.Variants = append(c.Planwarm.Variants, Variant{PlanKey: strconv.Itoa(100_000 + i*MaxVariants + j), Conditions: conditions})

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// group joins candidates that share a plan key, directly or through others;
-// those without any key by their request.
+// group joins candidates that share a plan key, directly or through others. One
+// without any key joins those of the same request: a pin may have come in while
+// no planner was at hand, when telemetry knows its key.
 func group(cs []*Candidate) [][]*Candidate {
 	parent := make([]int32, len(cs))
-	var find func(int32) int32
-	find = func(i int32) int32 {
+	find := func(i int32) int32 {
 		for parent[i] != i {
 			parent[i] = parent[parent[i]]
 			i = parent[i]
@@ -19,26 +19,24 @@ func group(cs []*Candidate) [][]*Candidate {
 		return i
 	}
 	owner := make(map[string]int32, len(cs))
-	for i, c := range cs {
-		at := int32(i)
-		parent[at] = at
-		keyed := false
-		for key := range c.keys() {
-			keyed = true
-			if j, ok := owner[key]; ok {
-				parent[find(at)] = find(j)
-			} else {
-				owner[key] = at
-			}
-		}
-		if keyed {
-			continue
-		}
-		id := c.Request.identity()
-		if j, ok := owner[id]; ok {
+	join := func(at int32, key string) {
+		if j, ok := owner[key]; ok {
 			parent[find(at)] = find(j)
 		} else {
-			owner[id] = at
+			owner[key] = at
+		}
+	}
+	keyless := keylessRequests(cs)
+	for i, c := range cs {
+		parent[i] = int32(i)
+		for key := range c.keys() {
+			join(int32(i), key)
+		}
+		if len(keyless) == 0 {
+			continue
+		}
+		if id := c.Request.identity(); keyless[id] {
+			join(int32(i), id)
 		}
 	}
 	// Nearly every group has one member: these share one array.
@@ -62,6 +60,22 @@ func group(cs []*Candidate) [][]*Candidate {
 		}
 	}
 	return groups
+}
+
+// keylessRequests are the identities of the candidates without any key.
+func keylessRequests(cs []*Candidate) map[string]bool {
+	var ids map[string]bool
+next:
+	for _, c := range cs {
+		for range c.keys() {
+			continue next
+		}
+		if ids == nil {
+			ids = make(map[string]bool)
+		}
+		ids[c.Request.identity()] = true
+	}
+	return ids
 }
 
 // compareCandidates is a total order: pins before telemetry, newest first;

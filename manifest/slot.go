@@ -79,7 +79,8 @@ func (b *builder) compose(s *slot) {
 		d.Source, d.PushedAt, d.PushedBy = SourceManual, utc(&pin.PushedAt), pin.PushedBy
 	}
 	if len(s.members) > 1 || len(d.Variants) > MaxVariants {
-		s.entry.Planwarm.Variants = b.variants(s)
+		s.adoptKey()
+		d.Variants = b.variants(s)
 	}
 	s.figures()
 	s.measured = d.Samples > 0 || d.P90Ms > 0
@@ -90,6 +91,21 @@ func (b *builder) compose(s *slot) {
 		d.MeasuredAt = b.now
 	}
 	d.P90Ms, d.MaxMs, d.MeanMs = round(d.P90Ms), round(d.MaxMs), round(d.MeanMs)
+}
+
+// adoptKey gives an entry without a plan key that of a member with the same
+// request. A key holds under its conditions only, so these come with it.
+func (s *slot) adoptKey() {
+	d := &s.entry.Planwarm
+	if d.PlanKey != "" || len(d.Conditions) > 0 {
+		return
+	}
+	for _, c := range s.members {
+		if c.Planwarm.PlanKey != "" && c.Request.identity() == s.entry.Request.identity() {
+			d.PlanKey, d.Conditions = c.Planwarm.PlanKey, c.Planwarm.Conditions
+			return
+		}
+	}
 }
 
 // figures adds up what is known of the members.

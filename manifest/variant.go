@@ -10,12 +10,15 @@ import (
 // come first: without its request such a plan is not warmed at all, while a
 // request that only differs in name or text would find its plan in the cache.
 func (b *builder) variants(s *slot) []Variant {
-	main := s.main.Entry
+	main := s.entry
 	main.Planwarm.Variants = nil
 	seen := map[string]bool{main.fingerprint(): true}
 	var own, other []Variant
 	for _, c := range s.members {
 		for i, x := range b.deny.strip(c.Entry).Expand() {
+			if x.Planwarm.PlanKey == "" {
+				x.Planwarm.PlanKey = main.Planwarm.PlanKey // it is in this slot for its request
+			}
 			if i == 0 && c == s.main {
 				continue
 			}
