@@ -270,13 +270,16 @@ directive @d(n: Int!) on FIELD`)
 		`{ f(i: "secret") }`, `{ f(i: 777777777777) }`, `{ f(b: "secret") }`, `{ f(e: SECRET) }`, `{ f(e: "secret") }`, `{ f(s: 777) }`, `{ f(id: {a: "secret"}) }`,
 		`{ f(x: "secret") }`, `{ f(in: "secret") }`, `{ f(in: {n: "secret"}) }`, `{ f(in: {e: SECRET, n: 1}) }`, `{ f(l: ["secret"]) }`, `{ f @d(n: "secret") }`,
 		`query A($v: Int = "secret") { f(i: $v) }`, `{ f(s: "secret) }`, `{ f(s: "a") g(s: "secret") }`, `{ f(s: "secret" "secret") }`, `{ f(i: 777x) }`, `{ a: f(s: "secret") a: f(s: "other") }`,
+		`{ f(in: SECRET) }`, `{ f(in: 777) }`, `{ f(in: [777]) }`, `{ f(l: {a: SECRET}) }`, `{ f(l: SECRET) }`, `{ f(i: SECRET) }`, `{ f(i: {k: 777}) }`, `{ f(s: SECRET) }`, `{ f(s: {k: "secret"}) }`,
+		`{ f(s: ["secret", 1]) }`, `{ f(b: 777) }`, `{ f(x: SECRET) }`, `{ f(id: SECRET) }`, `{ f(id: 7.77e3) }`, `{ f(e: 777) }`, `{ f(i: """secret""") }`, `query A($v: In = {n: "secret"}) { f(in: $v) }`, `query A($v: E = SECRET) { f(e: $v) }`,
+		`{ f @include(if: "secret") }`, `{ f @d(n: SECRET) }`, `{ f @d(n: 777777777777) }`,
 	} {
 		_, err := k.Key(text, "", nil)
 		if err == nil {
 			t.Errorf("%s is taken", text)
 			continue
 		}
-		if m := strings.ToLower(err.Error()); strings.Contains(m, "secret") || strings.Contains(m, "777") {
+		if m := strings.ToLower(err.Error()); strings.Contains(m, "secret") || strings.Contains(m, "777") || strings.Contains(m, "7.77") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Prepared is an operation in normal form, together with the variables it was
-// sent with. It may be planned and executed several times.
+// sent with. Several goroutines may plan it; one at a time may execute it.
 type Prepared struct {
 	Identity
 	Name    string // "" for an anonymous operation
