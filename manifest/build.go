@@ -34,10 +34,11 @@ type Result struct {
 // and the order of candidates does not matter.
 //
 // Candidates that share a plan key, their own or a variant's, become one entry;
-// one without a key joins those of the same request. The entry's request is the newest pin's or else the most executed one's, the
-// others are variants. Executions and samples add up; P90 and maximum are the
-// largest, since histograms cannot be merged here: whoever has them merges
-// them before, for each plan key.
+// one without a key joins those of the same request. The entry's request is the
+// newest pin's or else the most executed one's, the others are variants.
+// Executions and samples add up; P90 and maximum are the largest, since
+// histograms cannot be merged here: whoever has them merges them before, for
+// each plan key.
 //
 // Pins come first, newest first, up to Settings.PinRoom; then telemetry by rank
 // in what is left. Gates are for telemetry only. A candidate that breaks a rule
