@@ -158,7 +158,7 @@ func NewHandler(o HandlerOptions) (*Handler, error) {
 			return nil, fmt.Errorf("new cdn handler: %w", err)
 		}
 	}
-	if h.proxy, err = newUpstream(o.Upstream, h.log, h.metrics); err != nil {
+	if h.proxy, err = newUpstream(o.Upstream, upstreamTransport(), h.log, h.metrics); err != nil {
 		return nil, fmt.Errorf("new cdn handler: %w", err)
 	}
 	return h, nil

@@ -80,6 +80,9 @@ func TestCrashGuardCulpritInTheHead(t *testing.T) {
 		l.expect(ShareFull, 11, false)
 	}
 	l.expect(ShareHalf, 6, false)
+	if got := l.guard.Share(); got != ShareHalf || len(l.guard.Quarantined()) != 0 {
+		t.Fatalf("share %v, quarantine %v", got, l.guard.Quarantined())
+	}
 	if got := l.guard.Suspects(); len(got) != 11 {
 		t.Fatalf("suspects %v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -202,4 +203,33 @@ func TestHandlerAnswersBeforeOnPullReturns(t *testing.T) {
 	if res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
+}
+
+// TestHandlerUnderConcurrentPulls: while documents change and fail, every pull
+// gets one whole document.
+func TestHandlerUnderConcurrentPulls(t *testing.T) {
+	var n atomic.Int64
+	src := sourceFunc(func(context.Context, manifest.Graph) (Document, error) {
+		i := int(n.Add(1))
+		if i%5 == 4 {
+			return Document{}, errors.New("bucket is away")
+		}
+		return numbered(1 + i%3), nil
+	})
+	h := newTestHandler(t, func(o *HandlerOptions) { o.Source = src; o.Wait = time.Minute })
+	valid := map[string]bool{}
+	for i := range 3 {
+		valid[string(numbered(1+i).Body)] = true
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if w := get(h, handlerPath, pinnedForRun); w.Code != 200 || !valid[w.Body.String()] {
+					t.Errorf("%d, %d bytes", w.Code, w.Body.Len())
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -32,16 +32,13 @@ var errUpstreamTooLarge = errors.New("upstream answer too large")
 // persisted operations and polled execution configs. What is wrong there (no
 // connection, a time-out, 429, 5xx) becomes a 404: a router retries
 // everything else, and starts that much later. nil when u is nil.
-func newUpstream(u *url.URL, logger *zap.Logger, m *handlerMetrics) (http.Handler, error) {
+func newUpstream(u *url.URL, transport http.RoundTripper, logger *zap.Logger, m *handlerMetrics) (http.Handler, error) {
 	if u == nil {
 		return nil, nil
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, errors.New("upstream is not an http or https address")
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = upstreamHeaderWait
-	transport.MaxConnsPerHost = 64
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -82,6 +79,14 @@ func newUpstream(u *url.URL, logger *zap.Logger, m *handlerMetrics) (http.Handle
 			proxy.ServeHTTP(w, r)
 		}
 	}), nil
+}
+
+// upstreamTransport gives up early on an upstream that does not begin to answer.
+func upstreamTransport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = upstreamHeaderWait
+	t.MaxConnsPerHost = 64
+	return t
 }
 
 // withoutURL drops the address from a client error: its path and query are the

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -120,5 +122,41 @@ func TestHandlerUpstreamRequestBound(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/x/y", strings.NewReader(strings.Repeat("a", maxUpstreamRequest+1))))
 	if w.Code != 404 || got.Load() > maxUpstreamRequest {
 		t.Errorf("status %d, %d bytes passed on", w.Code, got.Load())
+	}
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestHandlerUpstreamIsBoundedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: r.Context().Err()}
+		})
+		core, logs := observer.New(zap.DebugLevel)
+		h := newTestHandler(t, nil)
+		var err error
+		if h.proxy, err = newUpstream(mustURL("http://cdn.test"), hangs, zap.New(core), h.metrics); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if w := get(h, "/x/hidden", ""); w.Code != 404 || time.Since(start) != upstreamTimeout {
+			t.Errorf("%d in %v", w.Code, time.Since(start))
+		}
+		if logs.Len() != 1 || strings.Contains(fmt.Sprint(logs.All()[0].ContextMap()), "hidden") {
+			t.Errorf("logged %v", logs.All())
+		}
+	})
+}
+
+func TestBoundedBody(t *testing.T) {
+	for size, fits := range map[int]bool{0: true, 99: true, 100: true, 101: false, 5000: false} {
+		b := &boundedBody{ReadCloser: io.NopCloser(strings.NewReader(strings.Repeat("x", size))), left: 100}
+		got, err := io.ReadAll(b)
+		if (err == nil) != fits || len(got) > 100 {
+			t.Errorf("%d bytes: %d read, %v", size, len(got), err)
+		}
 	}
 }
