@@ -82,7 +82,7 @@ func TestMainFailures(t *testing.T) {
 		"taken port":        {Config{Options: Options{Supergraph: sdl}, Listen: ln.Addr().String()}, "start router"},
 		"deadly list":       {Config{Options: Options{Supergraph: sdl, Warmup: cdn.options()}}, ErrNoRequest.Error()},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := Main(ctx, c.config, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

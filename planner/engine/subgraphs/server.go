@@ -73,7 +73,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("start subgraphs: %w", err)
 	}
 	s.listener = ln
-	s.http = &http.Server{Handler: s.handler(), ReadTimeout: 30 * time.Second}
+	// Idle connections outlast those of any client: one that is closed just when
+	// a client takes it from its pool fails a request that cannot be sent again.
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 10 * time.Minute}
 	go func() { s.serve <- s.http.Serve(ln) }()
 	return s, nil
 }
