@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"testing"
 	"testing/iotest"
@@ -19,20 +21,20 @@ func filled(t testing.TB) *Table {
 	t.Helper()
 	table := newTable(t, func(o *Options) { o.Instance, o.OwnClient = "one", "planwarm" })
 	for i, e := range traffic(1) {
-		e(start.Add(time.Duration(i)*time.Hour), table)
+		e(start.Add(time.Duration(i)*20*time.Minute), table)
 	}
 	p := exponentialPoint([]float64{0, 1, 2, 300}, 2)
 	p.Instance, p.Op.Hash = "b", "coarse"
-	table.Point(start, p)
+	table.Point(start.Add(100*time.Hour), p)
 	table.RecordCost(start, "1", time.Millisecond)
 	return table
 }
 
 func TestCheckpointRoundTrip(t *testing.T) {
 	table := filled(t)
-	now := start.Add(200 * time.Hour)
+	now := start.Add(150 * time.Hour)
 	again := reread(t, table)
-	if got, want := again.Usages(now, DefaultWindow), table.Usages(now, DefaultWindow); !reflect.DeepEqual(got, want) {
+	if got, want := again.Usages(now, DefaultWindow), table.Usages(now, DefaultWindow); len(want) != 6 || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if got, want := again.Hottest(now, 10), table.Hottest(now, 10); len(want) == 0 || !reflect.DeepEqual(got, want) {
@@ -47,6 +49,42 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {
 		t.Error("the same table gives other bytes")
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestGoldenCheckpoint holds the format: what an older planwarm wrote is read.
+func TestGoldenCheckpoint(t *testing.T) {
+	const file = "testdata/checkpoint-v1.bin"
+	table := filled(t)
+	if *update {
+		var b bytes.Buffer
+		if _, err := table.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := ReadTable(bytes.NewReader(golden), table.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := table.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), golden) {
+		t.Error("the table is written in other bytes")
+	}
+	now := start.Add(150 * time.Hour)
+	if got, want := old.Usages(now, DefaultWindow), table.Usages(now, DefaultWindow); len(want) == 0 || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
@@ -101,7 +139,7 @@ func sealed(body []byte) []byte {
 
 func TestDamagedCheckpointChangesNothing(t *testing.T) {
 	table := filled(t)
-	want := table.Usages(start.Add(time.Hour), DefaultWindow)
+	want := table.Usages(start.Add(100*time.Hour), DefaultWindow)
 	var b bytes.Buffer
 	if _, err := filled(t).WriteTo(&b); err != nil {
 		t.Fatal(err)
@@ -126,7 +164,7 @@ func TestDamagedCheckpointChangesNothing(t *testing.T) {
 	if err := table.Restore(iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("reader fails: %v", err)
 	}
-	if got := table.Usages(start.Add(time.Hour), DefaultWindow); !reflect.DeepEqual(got, want) {
+	if got := table.Usages(start.Add(100*time.Hour), DefaultWindow); len(want) == 0 || !reflect.DeepEqual(got, want) {
 		t.Error("a damaged checkpoint changed the table")
 	}
 	if _, err := ReadTable(bytes.NewReader(flipped), Options{Canonical: canonical}); !errors.Is(err, ErrCheckpoint) {

@@ -23,7 +23,7 @@ func nanoseconds(ms float64) int64 {
 	if !(ms > 0) {
 		return 0
 	}
-	return int64(math.Round(min(ms*1e6, maxSum)))
+	return min(int64(math.Round(min(ms*1e6, maxSum))), maxSum) // as a float maxSum is one more
 }
 
 func milliseconds(ns int64) float64 { return float64(ns) / 1e6 }

@@ -183,3 +183,47 @@ func TestRankIsNearestRank(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPoint gives points of any content: the table takes or refuses them, and
+// what it says afterwards is in order.
+func FuzzPoint(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5}, uint64(15), 40.0, 0.5, 9.0, int8(5), int16(-20), uint8(0))
+	f.Add([]byte{0, 1}, uint64(1), math.NaN(), math.Inf(1), -1.0, int8(-10), int16(3000), uint8(1))
+	f.Add([]byte{9}, uint64(9), 1e300, 1e-300, 1e300, int8(20), int16(-32768), uint8(3))
+	f.Fuzz(func(t *testing.T, counts []byte, n uint64, sum, lowest, highest float64, scale int8, offset int16, kind uint8) {
+		table := newTable(t, nil)
+		for round := range uint64(3) {
+			p := Point{Temporality: Temporality(1 + kind&1), Time: round + 1, Op: Operation{Hash: "7"}, Count: n, Sum: sum, Min: lowest, Max: highest}
+			var total uint64
+			for i, c := range counts {
+				grown := uint64(c) * (round + 1) << (kind >> 2)
+				p.Counts = append(p.Counts, grown)
+				total += grown
+				if i > 0 {
+					p.Bounds = append(p.Bounds, float64(i)*highest)
+				}
+			}
+			if kind&2 != 0 {
+				p.Exponential = &Exponential{Scale: int32(scale), Offset: int32(offset) << (kind >> 3), Counts: p.Counts, ZeroCount: n >> 1}
+				total += n >> 1
+			}
+			if scale&1 == 0 { // mostly points that agree with themselves
+				p.Count = total
+			}
+			table.Point(start, p)
+		}
+		for _, u := range table.Usages(start, DefaultWindow) {
+			figures := []float64{u.Min, u.P50, u.P90, u.P99, u.Max}
+			for _, v := range append(figures, u.Sum, u.Mean) {
+				if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+					t.Fatalf("%+v", u)
+				}
+			}
+			if !slices.IsSorted(figures) || u.Samples > u.Executions {
+				t.Fatalf("%+v", u)
+			}
+		}
+		checkAccounts(t, table)
+		reread(t, table)
+	})
+}

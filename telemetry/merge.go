@@ -7,12 +7,12 @@ import (
 
 // mergeByKey merges the summaries of one key; all is sorted by hash, and so is
 // what it returns, by the first hash of each.
-func (r *reading) mergeByKey(all []*summary, keyOf func(Usage) string) []*summary {
+func mergeByKey(all []*summary, keyOf func(Usage) string) []*summary {
 	byKey := make(map[string][]*summary)
 	order := make([]string, 0, len(all))
 	out := make([]*summary, 0, len(all))
 	for _, d := range all {
-		key := keyOf(d.finish(&r.layouts))
+		key := keyOf(d.Usage)
 		if key == "" {
 			out = append(out, d)
 			continue

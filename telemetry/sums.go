@@ -108,13 +108,18 @@ func (s *sums) add(r *reading, t *Table, o *operation, p period) {
 	}
 }
 
-// describe keeps the texts and names of o; of several tables the first that
-// has one gives the text.
+// describe keeps the texts and names of o. Where tables differ, what is less
+// counts: publishers that list them in another order agree.
 func (s *sums) describe(o *operation) {
+	less := func(mine, other string) bool { return other != "" && (mine == "" || other < mine) }
 	s.hash = o.hash
-	s.planKey = cmp.Or(s.planKey, o.planKey)
-	s.kind = cmp.Or(s.kind, o.kind)
-	if s.text == "" {
+	if less(s.planKey, o.planKey) {
+		s.planKey = o.planKey
+	}
+	if less(s.kind, o.kind) {
+		s.kind = o.kind
+	}
+	if less(s.text, o.text) {
 		s.text, s.key = o.text, o.key
 	}
 	for _, n := range o.names {
@@ -127,7 +132,7 @@ func (s *sums) describe(o *operation) {
 	s.count += uint64(o.count)
 	s.lastSeen = max(s.lastSeen, o.lastSeen)
 	s.measured = max(s.measured, o.measured)
-	if o.costAt > s.costAt {
+	if o.costAt > s.costAt || o.costAt == s.costAt && o.cost > s.cost {
 		s.cost, s.costAt = o.cost, o.costAt
 	}
 }

@@ -32,7 +32,7 @@ type Options struct {
 	Window        time.Duration // how long samples count, 1 h to 31 d; default 168 h
 	MaxOperations int           // default 20,000
 	MaxText       int           // bytes of all texts; default 64 MiB
-	MaxHistograms int           // bytes of all counts and histograms; default 256 MiB
+	MaxHistograms int           // bytes of all counts and histograms, and once more of cumulative streams; default 256 MiB
 	MaxIdentities int           // of spans, and of delta points; default 1,048,576
 	MaxStreams    int           // cumulative streams; default 131,072
 }

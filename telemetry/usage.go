@@ -58,8 +58,9 @@ func (t *Table) Usages(now time.Time, window time.Duration) []Usage {
 }
 
 // UsageBy is Usages with the operations of one key merged: their executions
-// are added and their samples are taken together. An operation whose key is ""
-// stays by itself. The result is ordered by the first hash of each.
+// are added and their samples are taken together. keyOf is given each usage
+// without its planning times, which are computed afterwards; an operation whose
+// key is "" stays by itself. The result is ordered by the first hash of each.
 func (t *Table) UsageBy(now time.Time, window time.Duration, keyOf func(Usage) string) []Usage {
 	return Combine(now, window, keyOf, t)
 }
@@ -72,7 +73,7 @@ func Combine(now time.Time, window time.Duration, keyOf func(Usage) string, tabl
 	all := r.summaries(now, window, distinct(tables))
 	slices.SortFunc(all, func(a, b *summary) int { return cmp.Compare(a.Hash, b.Hash) })
 	if keyOf != nil {
-		all = r.mergeByKey(all, keyOf)
+		all = mergeByKey(all, keyOf)
 	}
 	out := make([]Usage, len(all))
 	for i, d := range all {
