@@ -33,8 +33,8 @@ func readFixture(t testing.TB, name string) string {
 	return string(b)
 }
 
-// startSubgraphs serves the subgraphs of a version of the sample graph.
-func startSubgraphs(t testing.TB, folder string) *subgraphs.Server {
+// subgraphSDL is the SDL of the subgraphs of a version of the sample graph.
+func subgraphSDL(t testing.TB, folder string) map[string]string {
 	t.Helper()
 	files, err := fs.Glob(testdata.Storefront, "storefront/"+folder+"/*.graphql")
 	if err != nil {
@@ -44,7 +44,13 @@ func startSubgraphs(t testing.TB, folder string) *subgraphs.Server {
 	for _, f := range files {
 		sdl[strings.TrimSuffix(path.Base(f), ".graphql")] = readFixture(t, folder+"/"+path.Base(f))
 	}
-	s, err := subgraphs.New(subgraphs.Options{SDL: sdl})
+	return sdl
+}
+
+// startSubgraphs serves the subgraphs of a version of the sample graph.
+func startSubgraphs(t testing.TB, folder string) *subgraphs.Server {
+	t.Helper()
+	s, err := subgraphs.New(subgraphs.Options{SDL: subgraphSDL(t, folder)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,9 +82,6 @@ type observer struct {
 
 // newObserver starts the exporters; nothing is sent before the first export.
 func newObserver(ctx context.Context, t Telemetry, graphID string, log *zap.Logger) (*observer, error) {
-	if t.OTLP == "" {
-		return nil, nil //nolint:nilnil // a nil observer is the off state
-	}
 	base := strings.TrimSuffix(t.OTLP, "/")
 	headers := map[string]string{}
 	if t.Token != "" {

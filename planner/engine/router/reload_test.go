@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	logtest "go.uber.org/zap/zaptest/observer"
 )
 
 // TestReloadServesOldUntilWarm: the old graph answers while the new one is
@@ -48,8 +51,9 @@ func TestReloadServesOldUntilWarm(t *testing.T) {
 // TestEveryOperationOfV2: after a deploy of subgraphs and supergraph everything that v2 accepts is answered.
 func TestEveryOperationOfV2(t *testing.T) {
 	r := startReady(t, nil)
-	v2 := startSubgraphs(t, "subgraphs-v2")
-	r.opts.SubgraphURLs = v2.URLs() // read under the reload lock only
+	if err := r.subgraphs.Update(subgraphSDL(t, "subgraphs-v2")); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Reload(t.Context(), readFixture(t, "supergraph-v2.graphql")); err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +87,9 @@ func TestReloadByFile(t *testing.T) {
 	at := time.Now().Add(-time.Hour).Truncate(time.Second)
 	v1 := readFixture(t, "supergraph.graphql")
 	write(v1, at)
+	core, logs := logtest.New(zap.ErrorLevel)
 	r := startReady(t, func(o *Options) {
-		o.Supergraph, o.SupergraphFile, o.WatchInterval = "", file, Duration(5*time.Millisecond)
+		o.Supergraph, o.SupergraphFile, o.WatchInterval, o.Log = "", file, Duration(5*time.Millisecond), zap.New(core)
 	})
 	first := r.Stats().ConfigVersion
 	r.post(t, find(t, "me"))
@@ -95,6 +100,10 @@ func TestReloadByFile(t *testing.T) {
 		t.Errorf("after the touch: %+v", s)
 	}
 	write("type Query {", at.Add(2*time.Minute))
+	eventually(t, "the broken file to be told", func() bool { return logs.FilterMessage("reload failed").Len() > 0 })
+	if s := r.Stats(); s.ConfigVersion != first || !s.Ready {
+		t.Errorf("after a broken file: %+v", s)
+	}
 	write(readFixture(t, "supergraph-v2.graphql"), at.Add(3*time.Minute))
 	eventually(t, "v2", func() bool { return r.Stats().ConfigVersion != first })
 	if err := os.Remove(file); err != nil {

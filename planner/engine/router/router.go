@@ -25,9 +25,9 @@ import (
 type Router struct {
 	opts     Options
 	log      *zap.Logger
-	cdn      *cdn // nil: no warm-up
-	observer *observer
-	usage    *usage
+	cdn      *cdn      // nil: no warm-up
+	observer *observer // nil: off
+	usage    *usage    // nil: off
 	prom     *promMetrics
 	mux      *http.ServeMux
 	counters counters
@@ -84,10 +84,14 @@ func (r *Router) build(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.observer, err = newObserver(ctx, o.Telemetry, o.Warmup.Graph, r.log); err != nil {
-		return err
+	if o.Telemetry.OTLP != "" {
+		if r.observer, err = newObserver(ctx, o.Telemetry, o.Warmup.Graph, r.log); err != nil {
+			return err
+		}
 	}
-	r.usage = newUsage(o.Telemetry, r.log)
+	if o.Telemetry.Usage != "" {
+		r.usage = newUsage(o.Telemetry, r.log)
+	}
 	r.prom = newPromMetrics(r)
 	if err := o.Metrics.Register(r.prom); err != nil {
 		return fmt.Errorf("register metrics: %w", err)

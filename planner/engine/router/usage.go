@@ -44,9 +44,6 @@ type usage struct {
 }
 
 func newUsage(t Telemetry, log *zap.Logger) *usage {
-	if t.Usage == "" {
-		return nil
-	}
 	return &usage{url: strings.TrimSuffix(t.Usage, "/") + usagePath, token: t.Token, log: log, counts: map[usageKey]uint64{},
 		client: &http.Client{Timeout: exportTimeout, Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: 30 * time.Second}}}
 }
