@@ -10,6 +10,7 @@ import (
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cdnsource/bucketsuite"
 	"github.com/planwarm/planwarm/cdnsource/embedded"
+	"github.com/planwarm/planwarm/cdnsource/s3store"
 )
 
 // TestMain lets the test binary be the child that it starts.
@@ -42,4 +43,21 @@ func TestBucket(t *testing.T) {
 func TestStore(t *testing.T) {
 	s := start(t, t.TempDir())
 	bucketsuite.RunStore(t, func(*testing.T) cdnsource.Bucket { return s.Bucket() })
+}
+
+func TestRefusals(t *testing.T) {
+	s := start(t, t.TempDir())
+	unknown, wrong, absent := s.Options(), s.Options(), s.Options()
+	unknown.AccessKey, wrong.SecretKey, absent.Bucket = "nobody", "not-the-secret", "planwarm-absent"
+	bucketsuite.RunRefusals(t, bucketsuite.Refusing{UnknownKey: open(t, unknown), WrongSecret: open(t, wrong), NoBucket: open(t, absent)})
+}
+
+func open(t *testing.T, o s3store.Options) *s3store.Bucket {
+	t.Helper()
+	b, err := s3store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(b.Close)
+	return b
 }
