@@ -70,7 +70,7 @@ type Guard interface {
 // PullInfo is what is known of one authorised pull.
 type PullInfo struct {
 	At        time.Time
-	Endpoint  string // "cosmo" or "v1"
+	Endpoint  string // EndpointCosmo or EndpointV1
 	Remote    string // host of the peer, without its port
 	Subject   string // subject of the graph token, "" when it has none
 	UserAgent string // at most 256 bytes
@@ -192,9 +192,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	seg := segments(r.URL)
 	switch {
 	case isCosmoPath(seg) && (h.proxy == nil || h.cosmo[cosmoPath{seg[0], seg[1]}] != nil):
-		h.metrics.count(endpointCosmo, h.serveCosmo(w, r, cosmoPath{seg[0], seg[1]}))
+		h.metrics.count(EndpointCosmo, h.serveCosmo(w, r, cosmoPath{seg[0], seg[1]}))
 	case isV1Path(seg):
-		h.metrics.count(endpointV1, h.serveV1(w, r, manifest.Graph{Namespace: seg[2], Name: seg[3]}))
+		h.metrics.count(EndpointV1, h.serveV1(w, r, manifest.Graph{Namespace: seg[2], Name: seg[3]}))
 	case h.proxy != nil:
 		h.proxy.ServeHTTP(w, r) // it counts for itself
 	default:
@@ -225,7 +225,7 @@ func (h *Handler) serveCosmo(w http.ResponseWriter, r *http.Request, p cosmoPath
 	if status != http.StatusOK {
 		return refuse(w, status)
 	}
-	info := pullInfo(r, endpointCosmo)
+	info := pullInfo(r, EndpointCosmo)
 	info.Subject = subject
 	doc, err := g.shelf.get(r.Context())
 	if err != nil {
@@ -263,7 +263,7 @@ func (h *Handler) serveV1(w http.ResponseWriter, r *http.Request, graph manifest
 	if !ok {
 		return refuse(w, http.StatusNotFound)
 	}
-	info := pullInfo(r, endpointV1)
+	info := pullInfo(r, EndpointV1)
 	doc, err := shelf.get(r.Context())
 	if err != nil {
 		info.Status = refuse(w, http.StatusNotFound)

@@ -9,8 +9,8 @@ import (
 
 // The endpoints as they stand in metrics and PullInfo.
 const (
-	endpointCosmo    = "cosmo"
-	endpointV1       = "v1"
+	EndpointCosmo    = "cosmo"
+	EndpointV1       = "v1"
 	endpointUpstream = "upstream"
 	endpointOther    = "other"
 )
@@ -34,7 +34,7 @@ func newHandlerMetrics(r prometheus.Registerer) (*handlerMetrics, error) {
 	for _, s := range []Share{ShareFull, ShareHalf, ShareNothing} {
 		m.guard.WithLabelValues(s.String())
 	}
-	for _, e := range []string{endpointCosmo, endpointV1} {
+	for _, e := range []string{EndpointCosmo, EndpointV1} {
 		for _, code := range []string{"200", "401", "404"} {
 			m.requests.WithLabelValues(e, code)
 		}

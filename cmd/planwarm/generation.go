@@ -137,7 +137,10 @@ func (g *generation) control() (http.Handler, error) {
 func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 	o := cdnsource.HandlerOptions{
 		Source: documents{g.warmer}, Published: published{g}, Logger: g.log, Registerer: g.registry,
-		OnPull: func(id manifest.Graph, _ cdnsource.PullInfo) {
+		OnPull: func(id manifest.Graph, pull cdnsource.PullInfo) {
+			if pull.Endpoint != cdnsource.EndpointCosmo {
+				return // another planwarm fetches; no router rebuilds
+			}
 			if err := g.warmer.Pulled(ctx, id); err != nil {
 				g.log.Warn("pull not noted", zap.Error(err))
 			}
@@ -151,7 +154,7 @@ func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 		o.Upstream = u
 	}
 	if g.config.CDN.TokenFile != "" {
-		o.Tokens = g.rotating(g.config.CDN.TokenFile)
+		o.Tokens = func() []string { return g.secrets(g.config.CDN.TokenFile) }
 	}
 	for _, p := range g.graphs {
 		o.Graphs = append(o.Graphs, p.served())
@@ -159,17 +162,14 @@ func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 	return cdnsource.NewHandler(o)
 }
 
-// rotating reads a secret file for each request, so that it can be exchanged. A
-// file that cannot be read opens to nobody.
-func (g *generation) rotating(path string) func() []string {
-	return func() []string {
-		secret, err := readSecret(path)
-		if err != nil {
-			g.log.Error("secret not read", zap.Error(err))
-			return nil
-		}
-		return []string{secret}
+// secrets reads a secret file; one that cannot be read opens to nobody.
+func (g *generation) secrets(path string) []string {
+	secret, err := readSecret(path)
+	if err != nil {
+		g.log.Error("secret not read", zap.Error(err))
+		return nil
 	}
+	return []string{secret}
 }
 
 // stop ends what the generation runs and waits for it.

@@ -150,21 +150,31 @@ func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
 // served is the graph as the CDN endpoint knows it.
 func (p *graphPart) served() cdnsource.ServedGraph {
 	c := p.config.Cosmo
-	s := cdnsource.ServedGraph{Graph: p.id, OrganizationID: c.OrganizationID, FederatedGraphID: c.FederatedGraphID, Guard: p.guard}
-	secrets, tokens := p.g.rotating(c.JWTSecretFile), p.g.rotating(c.TokenFile)
-	s.Credentials = func() cdnsource.Credentials {
-		var creds cdnsource.Credentials
-		if c.JWTSecretFile != "" {
-			for _, secret := range secrets() {
-				creds.JWTSecrets = append(creds.JWTSecrets, []byte(secret))
-			}
-		}
-		if c.TokenFile != "" {
-			creds.Tokens = tokens()
-		}
-		return creds
+	s := cdnsource.ServedGraph{Graph: p.id, OrganizationID: c.OrganizationID, FederatedGraphID: c.FederatedGraphID}
+	if len(p.config.Routers) == 1 && p.g.config.Warms() {
+		// A guard tells a crash loop by pulls without a sign of life; where no
+		// router is asked, or several pull, it would take them for one another.
+		s.Guard = p.guard
+	}
+	if c.JWTSecretFile != "" || c.TokenFile != "" {
+		s.Credentials = p.credentials
 	}
 	return s
+}
+
+// credentials reads the secret files for each request, so that they can be
+// exchanged. A file that cannot be read opens to nobody.
+func (p *graphPart) credentials() cdnsource.Credentials {
+	var creds cdnsource.Credentials
+	if c := p.config.Cosmo; c.JWTSecretFile != "" {
+		for _, secret := range p.g.secrets(c.JWTSecretFile) {
+			creds.JWTSecrets = append(creds.JWTSecrets, []byte(secret))
+		}
+	}
+	if c := p.config.Cosmo; c.TokenFile != "" {
+		creds.Tokens = p.g.secrets(c.TokenFile)
+	}
+	return creds
 }
 
 // tokenOf reads a token file each time it is asked; nil for no file.

@@ -84,7 +84,7 @@ func bearer(r *http.Request) string {
 // knowsGraphToken says whether a token is the graph token of a configured graph.
 func (g *generation) knowsGraphToken(token string) bool {
 	for _, p := range g.graphs {
-		creds := p.served().Credentials()
+		creds := p.credentials()
 		for _, t := range creds.Tokens {
 			if subtle.ConstantTimeCompare([]byte(t), []byte(token)) == 1 {
 				return true

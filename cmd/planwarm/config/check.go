@@ -102,6 +102,9 @@ func (c Config) check() Faults {
 			seen[id] = true
 		}
 		g.check(&k, key)
+		if g.Cosmo.OrganizationID != "" && g.Cosmo.JWTSecretFile == "" && g.Cosmo.TokenFile == "" && !loopback(c.CDN.Listen) {
+			k.fault(key+".cosmo", "needs jwt_secret_file or token_file: cdn.listen %q is reachable from outside", c.CDN.Listen)
+		}
 	}
 	c.checkListeners(&k)
 	c.checkBucket(&k)
@@ -134,9 +137,6 @@ func (g Graph) check(k *checker, key string) {
 	k.file(key+".cosmo.token_file", g.Cosmo.TokenFile)
 	if (g.Cosmo.OrganizationID == "") != (g.Cosmo.FederatedGraphID == "") {
 		k.fault(key+".cosmo", "organization_id and federated_graph_id belong together")
-	}
-	if g.Cosmo.OrganizationID != "" && g.Cosmo.JWTSecretFile == "" && g.Cosmo.TokenFile == "" {
-		k.fault(key+".cosmo", "needs jwt_secret_file or token_file to know its router by")
 	}
 	for i, r := range g.Routers {
 		r.check(k, fmt.Sprintf("%s.routers[%d]", key, i))
