@@ -141,7 +141,7 @@ func (g *graph) worthPublishing(m manifest.Manifest, current *manifest.Manifest,
 		return errUnchanged
 	case current == nil:
 		return nil
-	case manifest.SameContent(m, *current):
+	case manifest.SameContent(*current, m):
 		return errUnchanged
 	case !force && now.Sub(current.GeneratedAt) < g.opts.Publish.MinPublishInterval:
 		return errTooSoon

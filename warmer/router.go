@@ -58,6 +58,7 @@ type RunRecord struct {
 	At      time.Time `json:"at"`
 	Reasons []Reason  `json:"reasons"`
 	Origin  Origin    `json:"origin"`
+	Broken  []Broken  `json:"broken,omitempty"` // operations that were not sent, since the schema refuses them; at most 100
 	Report
 }
 
@@ -191,7 +192,7 @@ func (r *router) warmOnce(ctx context.Context, reasons []Reason) error {
 	if r.OnReady != nil && ctx.Err() == nil {
 		r.OnReady()
 	}
-	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Report: rep}, warm, generation, err)
+	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Broken: l.Broken[:min(len(l.Broken), maxFailures)], Report: rep}, warm, generation, err)
 	return err
 }
 
