@@ -42,7 +42,7 @@ func TestReadBounds(t *testing.T) {
 		{"one byte over", bytes.NewReader(over), false, ErrTooLarge, 0},
 		{"gzip of just the limit", bytes.NewReader(packed(t, exact)), true, nil, limit},
 		{"gzip of one byte over", bytes.NewReader(packed(t, over)), true, ErrTooLarge, 0},
-		{"gzip bomb", bytes.NewReader(packed(t, make([]byte, 1000*limit))), true, ErrTooLarge, 0},
+		{"gzip bomb", bytes.NewReader(packed(t, make([]byte, 100*limit))), true, ErrTooLarge, 0},
 		{"not gzip", strings.NewReader("no gzip at all"), true, ErrGzip, 0},
 		{"gzip cut short", bytes.NewReader(packed(t, exact)[:40]), true, ErrGzip, 0},
 		{"empty gzip", strings.NewReader(""), true, ErrGzip, 0},

@@ -42,14 +42,18 @@ func (e *everything) Point(p *HistogramPoint) error {
 }
 
 // written is a set of attributes as text; lists, maps and bytes by their kind only.
-func written(as Attributes) (s string) {
+func written(as Attributes) string {
+	var b []byte
 	for i := range as {
-		s += fmt.Sprintf("%q=%d:%q ", as[i].Key, as[i].Kind, as[i].String())
+		b = strconv.AppendQuote(b, as[i].Key)
+		b = append(b, '=', '0'+byte(as[i].Kind), ':')
+		b = strconv.AppendQuote(b, as[i].String())
 	}
-	return s
+	return string(b)
 }
 
-func writtenByOracle(m pcommon.Map) (s string) {
+func writtenByOracle(m pcommon.Map) string {
+	as := make(Attributes, 0, m.Len())
 	for k, v := range m.All() {
 		a := Attribute{Key: k}
 		switch v.Type() {
@@ -67,9 +71,9 @@ func writtenByOracle(m pcommon.Map) (s string) {
 		case pcommon.ValueTypeSlice, pcommon.ValueTypeMap, pcommon.ValueTypeBytes:
 			a.Kind = KindOther
 		}
-		s += written(Attributes{a})
+		as = append(as, a)
 	}
-	return s
+	return written(as)
 }
 
 func oracleTraces(td ptrace.Traces) (items []string) {

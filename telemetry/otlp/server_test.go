@@ -141,7 +141,7 @@ func TestHTTPRefuses(t *testing.T) {
 		{"no gzip", "/v1/traces", "Bearer " + secret, protobufs, "gzip", traces, 400, codes.InvalidArgument},
 		{"gzip cut short", "/v1/traces", "Bearer " + secret, protobufs, "gzip", packed(t, traces)[:1000], 400, codes.InvalidArgument},
 		{"too large", "/v1/traces", "Bearer " + secret, protobufs, "", make([]byte, 1<<20+1), 413, codes.ResourceExhausted},
-		{"gzip bomb", "/v1/metrics", "Bearer " + secret, protobufs, "gzip", packed(t, make([]byte, 50<<20)), 413, codes.ResourceExhausted},
+		{"gzip bomb", "/v1/metrics", "Bearer " + secret, protobufs, "gzip", packed(t, make([]byte, 8<<20)), 413, codes.ResourceExhausted},
 		{"malformed JSON", "/v1/traces", "Bearer " + secret, "application/json", "", []byte(`{"resourceSpans":`), 400, codes.InvalidArgument},
 	}
 	for _, c := range cases {
@@ -372,7 +372,7 @@ func TestGRPCRefuses(t *testing.T) {
 		{"above the usual 4 MiB", allowed, 5_900_000, nil, codes.OK},
 		{"above the usual 4 MiB, gzipped", allowed, 5_900_000, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.OK},
 		{"too large", allowed, 9 << 20, nil, codes.ResourceExhausted},
-		{"gzip bomb", allowed, 50 << 20, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.ResourceExhausted},
+		{"gzip bomb", allowed, 20 << 20, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.ResourceExhausted},
 	}
 	spans := 0
 	for _, c := range cases {
