@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == embedded.Command {
 		os.Exit(embedded.RunChild())
 	}
+	if len(os.Args) > 2 && os.Args[1] == parentCommand {
+		os.Exit(runParent(os.Args[2]))
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,0 +1,327 @@
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/cdnsource/bucketsuite"
+	"github.com/planwarm/planwarm/cdnsource/embedded"
+	"github.com/planwarm/planwarm/manifest"
+)
+
+var graph = manifest.Graph{Namespace: "default", Name: "storefront"}
+
+func newStore(t *testing.T, b cdnsource.Bucket) *cdnsource.Store {
+	t.Helper()
+	s, err := cdnsource.NewStore(cdnsource.Options{Bucket: b, Attempts: 200})
+	if err != nil {
+		t.Fatalf("new store: %v", err)
+	}
+	return s
+}
+
+// TestKills kills the child again and again while writers push, and counts
+// what was acknowledged.
+func TestKills(t *testing.T) {
+	const kills, writers = 16, 4
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: dir, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+
+	var mu sync.Mutex
+	var acknowledged []string
+	acknowledge := make(chan struct{}, 10_000)
+	stop := make(chan struct{})
+	var group errgroup.Group
+	for w := range writers {
+		store := newStore(t, s.Bucket())
+		group.Go(func() error {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+				name := fmt.Sprintf("W%dx%d", w, i)
+				if _, err := store.UpdatePins(t.Context(), graph, bucketsuite.Pin(name)); err != nil {
+					return fmt.Errorf("push %s: %w", name, err)
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, name)
+				mu.Unlock()
+				acknowledge <- struct{}{}
+			}
+		})
+	}
+	pids := map[int]bool{}
+	for range kills {
+		// Some pushes on, and then at any moment of the next one.
+		for range 1 + random.IntN(5) {
+			select {
+			case <-acknowledge:
+			case <-time.After(30 * time.Second):
+				t.Fatal("no push was acknowledged for 30 s")
+			}
+		}
+		spin(time.Duration(random.IntN(3000)) * time.Microsecond)
+		pid := s.PID()
+		pids[pid] = true
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatalf("kill: %v", err)
+		}
+	}
+	close(stop)
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if len(pids) < kills*3/4 {
+		t.Errorf("%d different children were killed, want nearly %d", len(pids), kills)
+	}
+	p, _, err := newStore(t, s.Bucket()).Pins(t.Context(), graph)
+	if err != nil {
+		t.Fatalf("pins: %v", err)
+	}
+	names := bucketsuite.PinNames(p)
+	for _, name := range acknowledged {
+		if names[name] != 1 {
+			t.Errorf("acknowledged push %s is there %d times", name, names[name])
+		}
+	}
+	if len(names) != len(acknowledged) {
+		t.Errorf("%d pins, %d acknowledged", len(names), len(acknowledged))
+	}
+	t.Logf("%d kills, %d acknowledged pushes", kills, len(acknowledged))
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	for pid := range pids {
+		if alive(pid) {
+			t.Errorf("child %d is still alive", pid)
+		}
+	}
+}
+
+// spin passes a short time at a resolution that timers do not have.
+func spin(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+	}
+}
+
+// alive says whether a process lives; a zombie does not.
+func alive(pid int) bool {
+	body, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, state, ok := strings.Cut(string(body), ") ")
+	return ok && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
+// awaitDead waits until a process that is not ours to wait for has gone.
+func awaitDead(t *testing.T, pid int) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for alive(pid) {
+		select {
+		case <-deadline:
+			t.Fatalf("process %d outlived its parent", pid)
+		case <-tick.C:
+		}
+	}
+}
+
+// TestTwoServersOnOneDirectory: a command and a running process have a server
+// each. Conditions hold across them, and the death of one is nothing to the other.
+func TestTwoServersOnOneDirectory(t *testing.T) {
+	dir := t.TempDir()
+	one, two := start(t, dir), start(t, dir)
+	if one.Endpoint() == two.Endpoint() || one.Credentials() != two.Credentials() {
+		t.Fatalf("endpoints %s and %s, want two with the same credentials", one.Endpoint(), two.Endpoint())
+	}
+	var group errgroup.Group
+	for i := range 4 {
+		store := newStore(t, []cdnsource.Bucket{one.Bucket(), two.Bucket()}[i%2])
+		group.Go(func() error {
+			for j := range 10 {
+				if _, err := store.UpdatePins(t.Context(), graph, bucketsuite.Pin(fmt.Sprintf("P%dx%d", i, j))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatalf("push: %v", err)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	p, _, err := newStore(t, two.Bucket()).Pins(t.Context(), graph)
+	if err != nil || len(p.Pins) != 40 || p.Sequence != 40 {
+		t.Fatalf("%d pins at sequence %d, want 40 and 40 (%v)", len(p.Pins), p.Sequence, err)
+	}
+}
+
+// TestParentKilled: a child ends when its parent is killed, and what was
+// acknowledged to the parent is there for the next one.
+func TestParentKilled(t *testing.T) {
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(exe, parentCommand, dir)
+	parent.Stderr = os.Stderr
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var child int
+	if _, err := fmt.Fscan(out, &child); err != nil {
+		t.Errorf("read pid of the child: %v", err)
+	}
+	parent.Process.Kill()
+	parent.Wait()
+	if child == 0 {
+		t.FailNow()
+	}
+	awaitDead(t, child)
+	p, _, err := newStore(t, start(t, dir).Bucket()).Pins(t.Context(), graph)
+	if err != nil || len(p.Pins) != 1 {
+		t.Fatalf("%d pins, want the one that was pushed (%v)", len(p.Pins), err)
+	}
+}
+
+const parentCommand = "test-parent"
+
+// runParent starts a server, pushes, says which process the server is, and hangs.
+func runParent(dir string) int {
+	s, err := embedded.Start(context.Background(), embedded.Options{Dir: dir})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	store, err := cdnsource.NewStore(cdnsource.Options{Bucket: s.Bucket()})
+	if err == nil {
+		_, err = store.UpdatePins(context.Background(), graph, bucketsuite.Pin("A"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(s.PID())
+	select {}
+}
+
+// TestSecrets: the credentials are in one file that its owner alone can read,
+// and in no process's arguments or environment.
+func TestSecrets(t *testing.T) {
+	dir := t.TempDir()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: dir, Announce: true})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	secret := s.Credentials().SecretKey
+	for _, name := range []string{"cmdline", "environ"} {
+		body, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.PID(), name))
+		if err != nil || strings.Contains(string(body), secret) {
+			t.Errorf("%s of the child has the secret (%v)", name, err)
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, "credentials.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("credentials have mode %v, want 0600 (%v)", info.Mode().Perm(), err)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "endpoint.json"))
+	if err != nil || !strings.Contains(string(body), s.Endpoint()) || strings.Contains(string(body), secret) {
+		t.Errorf("endpoint.json: %s, %v", body, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "endpoint.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("endpoint.json outlived the server: %v", err)
+	}
+}
+
+// TestStartFails: what keeps a server from starting is told, and nothing is left running.
+func TestStartFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, "credentials.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken := start(t, t.TempDir())
+	for name, o := range map[string]embedded.Options{
+		"no directory":         {},
+		"a file":               {Dir: file},
+		"damaged credentials":  {Dir: damaged},
+		"not loopback":         {Dir: t.TempDir(), Listen: "0.0.0.0:0"},
+		"port is taken":        {Dir: t.TempDir(), Listen: strings.TrimPrefix(taken.Endpoint(), "http://")},
+		"command fails":        {Dir: t.TempDir(), Command: []string{"/bin/false"}},
+		"command is not there": {Dir: t.TempDir(), Command: []string{filepath.Join(damaged, "nothing")}},
+	} {
+		if s, err := embedded.Start(t.Context(), o); err == nil {
+			t.Errorf("%s: started", name)
+			s.Close()
+		}
+	}
+}
+
+// TestUnsupported: a file system that cannot hold the bucket is told at once,
+// by what the child says of it.
+func TestUnsupported(t *testing.T) {
+	_, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(),
+		Command: []string{"/bin/sh", "-c", "read config; echo no xattr >&3; exit 1"}})
+	if !errors.Is(err, embedded.ErrUnsupported) || !errors.Is(err, embedded.ErrStart) {
+		t.Fatalf("start: %v, want %v", err, embedded.ErrUnsupported)
+	}
+}
+
+// TestSignals: an interrupt to the whole process group is for the parent,
+// which still needs its bucket.
+func TestSignals(t *testing.T) {
+	s := start(t, t.TempDir())
+	pid := s.PID()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if err := syscall.Kill(pid, signal); err != nil {
+			t.Fatalf("signal: %v", err)
+		}
+		if err := newStore(t, s.Bucket()).Probe(t.Context()); err != nil {
+			t.Fatalf("probe: %v", err)
+		}
+	}
+	if s.PID() != pid || !alive(pid) {
+		t.Fatal("a signal ended the child")
+	}
+}
