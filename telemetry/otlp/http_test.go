@@ -3,30 +3,22 @@ package otlp
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/planwarm/planwarm/telemetry"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	grpcgzip "google.golang.org/grpc/encoding/gzip"
-	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -280,133 +272,15 @@ func TestInstanceWithoutID(t *testing.T) {
 	}
 }
 
-func dial(t testing.TB, r *Receiver) *grpc.ClientConn {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := r.GRPC()
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	cc, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cc.Close()
-		s.Stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return cc
-}
-
-func TestGRPCTakesCaptures(t *testing.T) {
-	var rec, want recorder
-	cc := dial(t, receiver(t, &rec))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	direct := receiver(t, &want)
-	for i, c := range load(t, "small/traces-grpc") {
-		req := ptraceotlp.NewExportRequest()
-		if err := req.UnmarshalProto(c.body); err != nil {
-			t.Fatal(err)
-		}
-		var opts []grpc.CallOption
-		if i%2 == 1 {
-			opts = append(opts, grpc.UseCompressor(grpcgzip.Name))
-		}
-		if _, err := ptraceotlp.NewGRPCClient(cc).Export(ctx, req, opts...); err != nil {
-			t.Fatal(err)
-		}
-		take(t, direct, "grpc", Traces, c)
-	}
-	for _, c := range load(t, "small/metrics-grpc-delta") {
-		req := pmetricotlp.NewExportRequest()
-		if err := req.UnmarshalProto(c.body); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := pmetricotlp.NewGRPCClient(cc).Export(ctx, req, grpc.UseCompressor(grpcgzip.Name)); err != nil {
-			t.Fatal(err)
-		}
-		take(t, direct, "grpc", Metrics, c)
-	}
-	if len(rec.spans) != len(want.spans) || len(rec.points) != len(want.points) || len(rec.spans) == 0 || len(rec.points) == 0 {
-		t.Errorf("%d spans and %d points, want %d and %d", len(rec.spans), len(rec.points), len(want.spans), len(want.points))
-	}
-	for i, p := range rec.points {
-		if w := want.points[i]; p.Transport != "grpc" || p.Stream != w.Stream || p.Count != w.Count {
-			t.Fatalf("point %d is %+v, want %+v", i, p, w)
-		}
-	}
-	if _, err := plogotlp.NewGRPCClient(cc).Export(ctx, plogotlp.NewExportRequest()); err != nil {
-		t.Errorf("logs: %v", err)
-	}
-}
-
-func TestGRPCRefuses(t *testing.T) {
+// TestOwnerIsTold once that the router lacks a setting, and nothing of what it sent.
+func TestOwnerIsTold(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
 	var rec recorder
-	cc := dial(t, receiver(t, &rec, func(o *Options) { o.Token, o.MaxBytes = "s3cret", 8<<20 }))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	allowed := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer s3cret")
-	filled := func(size int) ptraceotlp.ExportRequest {
-		tr := newTrace("a")
-		s := tr.add("filler", 1, 1, nil)
-		s.Attributes().PutStr("x", strings.Repeat("x", size))
-		tr.add(cosmoPlanSpan, 2, 1, map[string]any{"wg.operation.hash": "7", "wg.engine.plan_cache_hit": false})
-		return ptraceotlp.NewExportRequestFromTraces(tr.td)
+	r := receiver(t, &rec, func(o *Options) { o.Log = zap.New(core) })
+	for range 2 {
+		take(t, r, "http", Metrics, load(t, "defaults/metrics-http-cumulative")...)
 	}
-	client := ptraceotlp.NewGRPCClient(cc)
-	cases := []struct {
-		name string
-		ctx  context.Context
-		size int
-		opts []grpc.CallOption
-		want codes.Code
-	}{
-		{"no token", ctx, 10, nil, codes.Unauthenticated},
-		{"wrong token", metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer nope"), 10, nil, codes.Unauthenticated},
-		{"above the usual 4 MiB", allowed, 5_900_000, nil, codes.OK},
-		{"above the usual 4 MiB, gzipped", allowed, 5_900_000, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.OK},
-		{"too large", allowed, 9 << 20, nil, codes.ResourceExhausted},
-		{"gzip bomb", allowed, 20 << 20, []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}, codes.ResourceExhausted},
-	}
-	spans := 0
-	for _, c := range cases {
-		_, err := client.Export(c.ctx, filled(c.size), c.opts...)
-		if status.Code(err) != c.want {
-			t.Errorf("%s: %v, want %v", c.name, err, c.want)
-		}
-		if err == nil {
-			spans++
-		}
-	}
-	if len(rec.spans) != spans {
-		t.Errorf("%d spans recorded, want %d", len(rec.spans), spans)
-	}
-	for name, c := range map[string]struct {
-		body []byte
-		want codes.Code
-	}{
-		"malformed": {planSpan(t)[:20], codes.InvalidArgument},
-		"in part":   {inScope(planSpan(t), planSpan(t)[:20]), codes.OK},
-	} {
-		out := &frame{}
-		err := cc.Invoke(allowed, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", rawFrame(c.body), out, grpc.ForceCodecV2(rawCodec{}))
-		if status.Code(err) != c.want {
-			t.Errorf("%s: %v, want %v", name, err, c.want)
-		}
-		if err != nil {
-			continue
-		}
-		res := ptraceotlp.NewExportResponse()
-		if err := res.UnmarshalProto(out.bytes()); err != nil || res.PartialSuccess().RejectedSpans() != 1 {
-			t.Errorf("%s: %v, %d rejected", name, err, res.PartialSuccess().RejectedSpans())
-		}
+	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["outcome"] != "unattributed" {
+		t.Errorf("%d warnings: %v", len(all), all)
 	}
 }
-
-func rawFrame(b []byte) *frame { return &frame{buf: mem.SliceBuffer(b)} }
