@@ -3,6 +3,7 @@ package warmer
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/planwarm/planwarm/manifest"
@@ -14,44 +15,95 @@ import (
 // doubles the plans of one operation.
 const maxConditions = 4
 
-// pinCandidate turns a pushed operation into what Build takes, under the
-// current schema.
-func pinCandidate(p manifest.Pin, sc *schema.Schema, k Keyer) manifest.Candidate {
+// Candidates gathers what may go into a manifest under one schema: pushed
+// operations first, then what telemetry saw of them and of others.
+type Candidates struct {
+	schema *schema.Schema
+	keyer  Keyer
+	pushed map[string]string // operation hash of a pushed text to its plan key
+	list   []manifest.Candidate
+}
+
+// NewCandidates returns an empty set; k computes keys under sc.
+func NewCandidates(sc *schema.Schema, k Keyer) *Candidates {
+	return &Candidates{schema: sc, keyer: k, pushed: map[string]string{}}
+}
+
+// List returns what was added.
+func (c *Candidates) List() []manifest.Candidate { return c.list }
+
+// AddPins adds pushed operations, the newest first.
+func (c *Candidates) AddPins(pins []manifest.Pin) {
+	for i, p := range pins {
+		c.list = append(c.list, c.pin(p, i))
+	}
+}
+
+// AddUsages adds operations of telemetry, those for which Key is equal merged
+// before. Pins come first, or their usages do not find them.
+func (c *Candidates) AddUsages(usages []telemetry.Usage) {
+	for _, u := range usages {
+		key := c.Key(u)
+		if !isPlanKey(key) {
+			key = ""
+		}
+		c.list = append(c.list, usageCandidate(u, key, c.schema))
+	}
+}
+
+// Key tells which plan a usage is of. Where telemetry has no text, a pushed
+// operation of the same hash has one, and tells the key under the current
+// schema; what the router said holds for the schema of that time.
+func (c *Candidates) Key(u telemetry.Usage) string {
+	if u.Text == "" {
+		for _, hash := range u.Hashes {
+			if key, ok := c.pushed[hash]; ok {
+				return key
+			}
+		}
+	}
+	return planKey(u, c.keyer)
+}
+
+// pin turns a pushed operation into what Build takes.
+func (c *Candidates) pin(p manifest.Pin, place int) manifest.Candidate {
 	pushed := p.PushedAt
-	c := manifest.Candidate{Pin: &p, Entry: manifest.Entry{
+	out := manifest.Candidate{Pin: &p, Place: place, Entry: manifest.Entry{
 		Request: p.Request, Client: p.Client,
 		Planwarm: manifest.Details{Source: manifest.SourceManual, Type: manifest.Query, PushedAt: &pushed, PushedBy: p.PushedBy},
 	}}
-	op, err := sc.Parse(p.Request.Query, p.Request.OperationName)
+	op, err := c.schema.Parse(p.Request.Query, p.Request.OperationName)
 	if err != nil {
-		c.Refused = err.Error()
-		return c
+		out.Refused = err.Error()
+		return out
 	}
-	describe(&c, op)
-	if c.Left != "" {
-		return c
+	describe(&out, op)
+	if out.Left != "" {
+		return out
 	}
 	for i, values := range schema.Combinations(op.Conditions, maxConditions) {
-		key, _, err := k.Key(p.Request.Query, p.Request.OperationName, values)
+		key, hash, err := c.keyer.Key(p.Request.Query, p.Request.OperationName, values)
 		if err != nil {
-			c.Refused = err.Error()
-			return c
+			out.Refused = err.Error()
+			return out
 		}
+		out.Hashes = append(out.Hashes, hash)
+		c.pushed[hash] = key
 		if i == 0 {
-			c.Planwarm.PlanKey = key
+			out.Planwarm.PlanKey = key
 			if len(values) > 0 {
-				c.Planwarm.Conditions = values
+				out.Planwarm.Conditions = values
 			}
 			continue
 		}
-		c.Planwarm.Variants = append(c.Planwarm.Variants, manifest.Variant{PlanKey: key, Conditions: values})
+		out.Planwarm.Variants = append(out.Planwarm.Variants, manifest.Variant{PlanKey: key, Conditions: values})
 	}
-	return c
+	return out
 }
 
 // usageCandidate turns what telemetry knows of one plan into what Build takes.
 func usageCandidate(u telemetry.Usage, key string, sc *schema.Schema) manifest.Candidate {
-	c := manifest.Candidate{SumMs: u.Sum, Clients: clientCounts(u.Clients), Entry: usageEntry(u, key)}
+	c := manifest.Candidate{SumMs: u.Sum, Hashes: u.Hashes, Clients: clientCounts(u.Clients), Entry: usageEntry(u, key)}
 	if u.Text == "" {
 		return c // Build says so
 	}
@@ -62,6 +114,26 @@ func usageCandidate(u telemetry.Usage, key string, sc *schema.Schema) manifest.C
 	}
 	describe(&c, op)
 	return c
+}
+
+// planKey is the key under the current schema where the text is known, what the
+// router said otherwise, and an identity of its own when neither is there.
+func planKey(u telemetry.Usage, k Keyer) string {
+	if u.Text != "" {
+		if key, _, err := k.Key(u.Text, u.Name, nil); err == nil {
+			return key
+		}
+	}
+	if u.PlanKey != "" {
+		return u.PlanKey
+	}
+	return "hash:" + u.Hash
+}
+
+// isPlanKey says whether an identity is a plan key: an unsigned decimal.
+func isPlanKey(id string) bool {
+	_, err := strconv.ParseUint(id, 10, 64)
+	return err == nil
 }
 
 // usageEntry is an operation of telemetry as a manifest entry.

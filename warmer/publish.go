@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/planwarm/planwarm/manifest"
-	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/telemetry"
 	"go.uber.org/zap"
 )
@@ -155,63 +153,23 @@ func (g *graph) buildInput(ctx context.Context, now time.Time) (manifest.Input, 
 	if sc == nil {
 		return manifest.Input{}, "", ErrNoSchema
 	}
-	keyer := g.keyer(sc)
 	pins, tag, err := g.opts.Store.Pins(ctx, g.opts.Graph)
 	if err != nil {
 		return manifest.Input{}, "", fmt.Errorf("read pins: %w", err)
 	}
-	in := manifest.Input{
-		Graph: g.opts.Graph, Schema: sc.ID(), Window: g.opts.Publish.Window, Settings: g.opts.Publish.Settings, Deny: pins.Deny, Now: now,
-	}
-	for _, p := range pins.Pins {
-		in.Candidates = append(in.Candidates, pinCandidate(p, sc, keyer))
-	}
-	if g.opts.Usages == nil {
-		return in, tag, nil
-	}
-	telemetry, err := g.telemetryCandidates(ctx, now, sc, keyer)
-	if err != nil {
-		return manifest.Input{}, "", err
-	}
-	in.Candidates = append(in.Candidates, telemetry...)
-	return in, tag, nil
-}
-
-func (g *graph) telemetryCandidates(ctx context.Context, now time.Time, sc *schema.Schema, k Keyer) ([]manifest.Candidate, error) {
-	key := func(u telemetry.Usage) string { return planKey(u, k) }
-	usages, err := g.opts.Usages.Usages(ctx, now, g.opts.Publish.Window, key)
-	if err != nil {
-		return nil, fmt.Errorf("read telemetry: %w", err)
-	}
-	out := make([]manifest.Candidate, 0, len(usages))
-	for _, u := range usages {
-		id := key(u)
-		if !isPlanKey(id) {
-			id = ""
+	c := NewCandidates(sc, g.keyer(sc))
+	c.AddPins(pins.Pins)
+	if g.opts.Usages != nil {
+		usages, err := g.opts.Usages.Usages(ctx, now, g.opts.Publish.Window, c.Key)
+		if err != nil {
+			return manifest.Input{}, "", fmt.Errorf("read telemetry: %w", err)
 		}
-		out = append(out, usageCandidate(u, id, sc))
+		c.AddUsages(usages)
 	}
-	return out, nil
-}
-
-// planKey is the key under the current schema where the text is known, what the
-// router said otherwise, and an identity of its own when neither is there.
-func planKey(u telemetry.Usage, k Keyer) string {
-	if u.Text != "" {
-		if key, _, err := k.Key(u.Text, u.Name, nil); err == nil {
-			return key
-		}
-	}
-	if u.PlanKey != "" {
-		return u.PlanKey
-	}
-	return "hash:" + u.Hash
-}
-
-// isPlanKey says whether an identity is a plan key: an unsigned decimal.
-func isPlanKey(id string) bool {
-	_, err := strconv.ParseUint(id, 10, 64)
-	return err == nil
+	return manifest.Input{
+		Graph: g.opts.Graph, Schema: sc.ID(), Window: g.opts.Publish.Window, Settings: g.opts.Publish.Settings,
+		Candidates: c.List(), Deny: pins.Deny, Now: now,
+	}, tag, nil
 }
 
 // countPlanKeys counts the different plans of a manifest, those of variants included.
