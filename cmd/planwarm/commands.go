@@ -8,6 +8,8 @@ func commands(c *cli) []*cobra.Command {
 		newRunCmd(c),
 		newStatusCmd(c),
 		newRecomputeCmd(c),
+		newDemoCmd(c),
+		newInternalRouterCmd(c),
 		newVersionCmd(c),
 	}
 }

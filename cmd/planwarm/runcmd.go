@@ -16,7 +16,7 @@ import (
 )
 
 func newRunCmd(c *cli) *cobra.Command {
-	var printConfig bool
+	var printConfig, untilStdin bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the sidecar",
@@ -34,10 +34,17 @@ snapshot are kept, and a configuration with faults leaves the old one in force.`
 			if printConfig {
 				return cfg.Print(c.stdout)
 			}
-			return c.runSidecar(cmd.Context(), cfg)
+			ctx := cmd.Context()
+			if untilStdin {
+				var stop context.CancelFunc
+				ctx, stop = untilClosed(ctx, c.stdin)
+				defer stop()
+			}
+			return c.runSidecar(ctx, cfg)
 		},
 	}
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the effective configuration, which has no secrets, and exit")
+	cmd.Flags().BoolVar(&untilStdin, "until-stdin-closes", false, "also stop when standard input is closed, so that a parent cannot leave it behind")
 	return cmd
 }
 

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/planwarm/planwarm/cmd/planwarm/demo"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func newDemoCmd(c *cli) *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole job once, on free loopback ports",
+		Long: `Start the storefront subgraphs, a router, a bucket and planwarm in one process
+tree; send traffic, publish, and measure the first requests after a cold start,
+after a warmed start, and after a reload to a new schema while the CDN is broken.
+It needs nothing else on the machine and takes under a minute.`,
+		Example: `  planwarm demo
+  planwarm demo --json
+  planwarm demo --keep`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd.Context(), keep) },
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave everything running afterwards and print the addresses, until interrupted")
+	return cmd
+}
+
+func (c *cli) demo(ctx context.Context, keep bool) (err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "planwarm-demo-")
+	if err != nil {
+		return fmt.Errorf("make demo directory: %w", err)
+	}
+	d, err := demo.New(demo.Options{Executable: exe, Dir: dir, Progress: c.step})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, d.Close(context.WithoutCancel(ctx)))
+		if err == nil { // after a failure the logs are worth keeping
+			err = os.RemoveAll(dir)
+		} else {
+			fmt.Fprintf(c.stderr, "logs are in %s\n", dir)
+		}
+	}()
+	result, err := d.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if keep {
+		result.Addresses = d.Addresses()
+	}
+	if err := c.printDemo(result); err != nil {
+		return err
+	}
+	if keep {
+		fmt.Fprintln(c.stderr, "running; interrupt to stop")
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// step shows progress on a terminal in one line, elsewhere in lines.
+func (c *cli) step(n, of int, what string) {
+	if f, ok := c.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprintf(f, "\r\x1b[K[%d/%d] %s", n, of, what)
+		if n == of {
+			fmt.Fprintln(f)
+		}
+		return
+	}
+	fmt.Fprintf(c.stderr, "[%d/%d] %s\n", n, of, what)
+}
+
+func (c *cli) printDemo(r demo.Result) error {
+	if c.json {
+		return c.printJSON(r)
+	}
+	if err := r.Print(c.stdout); err != nil {
+		return err
+	}
+	names := make([]string, 0, len(r.Addresses))
+	for name := range r.Addresses {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(c.stdout, "%-10s %s\n", name, r.Addresses[name])
+	}
+	return nil
+}
