@@ -80,6 +80,7 @@ func (s *Store) UpdatePins(ctx context.Context, graph manifest.Graph, change fun
 // applyPins writes a batch of changes in one object.
 func (s *Store) applyPins(ctx context.Context, graph manifest.Graph, k keys, batch []*pinsUpdate) {
 	var mine []string // nonces under which this batch may have been written
+	var since uint64  // sequence over which the first of them was
 	var err error
 	for attempt := range s.attempts + 1 {
 		if perr := pause(ctx, attempt); perr != nil {
@@ -97,6 +98,10 @@ func (s *Store) applyPins(ctx context.Context, graph manifest.Graph, k keys, bat
 		if slices.ContainsFunc(mine, func(nonce string) bool { return slices.Contains(current.Recent, nonce) }) {
 			finish(batch, current, nil)
 			return
+		}
+		if len(mine) > 0 && current.Sequence >= since+manifest.MaxRecentNonces {
+			err = ErrAmbiguous // so many have written since that ours would be forgotten
+			break
 		}
 		if attempt == s.attempts {
 			break // the last look only tells whether the last write was applied
@@ -122,6 +127,9 @@ func (s *Store) applyPins(ctx context.Context, graph manifest.Graph, k keys, bat
 		}
 		if !retryable(err) {
 			break
+		}
+		if len(mine) == 0 {
+			since = current.Sequence
 		}
 		mine = append(mine, nonce)
 	}

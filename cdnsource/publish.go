@@ -17,7 +17,7 @@ import (
 // Build decides what to publish over the manifest in force; current is nil
 // when there is none that can be read. It returns ErrUnchanged to publish
 // nothing, and is called again when another publisher was faster.
-type Build func(ctx context.Context, current *manifest.Manifest) (manifest.Manifest, error)
+type Build = func(ctx context.Context, current *manifest.Manifest) (manifest.Manifest, error)
 
 // publication is one manifest on its way into the bucket.
 type publication struct {

@@ -36,31 +36,24 @@ func newStore(t *testing.T, b cdnsource.Bucket) *cdnsource.Store {
 	return s
 }
 
-// TestKills kills the child again and again while writers push, and counts
-// what was acknowledged.
-func TestKills(t *testing.T) {
-	const kills, writers = 16, 4
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	dir := t.TempDir()
-	s, err := embedded.Start(t.Context(), embedded.Options{Dir: dir, Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatalf("start: %v", err)
-	}
-	t.Cleanup(func() { s.Close() })
+// pushers push without end and remember what was acknowledged.
+type pushers struct {
+	group errgroup.Group
+	stop  chan struct{}
+	acked chan struct{} // one for each acknowledged push
 
-	var mu sync.Mutex
-	var acknowledged []string
-	acknowledge := make(chan struct{}, 10_000)
-	stop := make(chan struct{})
-	var group errgroup.Group
+	mu    sync.Mutex
+	names []string
+}
+
+func push(t *testing.T, s *embedded.Server, writers int) *pushers {
+	p := &pushers{stop: make(chan struct{}), acked: make(chan struct{}, 10_000)}
 	for w := range writers {
 		store := newStore(t, s.Bucket())
-		group.Go(func() error {
+		p.group.Go(func() error {
 			for i := 0; ; i++ {
 				select {
-				case <-stop:
+				case <-p.stop:
 					return nil
 				default:
 				}
@@ -68,23 +61,54 @@ func TestKills(t *testing.T) {
 				if _, err := store.UpdatePins(t.Context(), graph, bucketsuite.Pin(name)); err != nil {
 					return fmt.Errorf("push %s: %w", name, err)
 				}
-				mu.Lock()
-				acknowledged = append(acknowledged, name)
-				mu.Unlock()
-				acknowledge <- struct{}{}
+				p.mu.Lock()
+				p.names = append(p.names, name)
+				p.mu.Unlock()
+				p.acked <- struct{}{}
 			}
 		})
 	}
+	return p
+}
+
+func (p *pushers) await(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		select {
+		case <-p.acked:
+		case <-time.After(30 * time.Second):
+			t.Fatal("no push was acknowledged for 30 s")
+		}
+	}
+}
+
+// end stops the pushers and returns what was acknowledged.
+func (p *pushers) end(t *testing.T) []string {
+	t.Helper()
+	close(p.stop)
+	if err := p.group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return p.names
+}
+
+// TestKills kills the child again and again while writers push, and counts
+// what was acknowledged.
+func TestKills(t *testing.T) {
+	const kills, writers = 16, 4
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	pushers := push(t, s, writers)
 	pids := map[int]bool{}
 	for range kills {
 		// Some pushes on, and then at any moment of the next one.
-		for range 1 + random.IntN(5) {
-			select {
-			case <-acknowledge:
-			case <-time.After(30 * time.Second):
-				t.Fatal("no push was acknowledged for 30 s")
-			}
-		}
+		pushers.await(t, 1+random.IntN(5))
 		spin(time.Duration(random.IntN(3000)) * time.Microsecond)
 		pid := s.PID()
 		pids[pid] = true
@@ -92,10 +116,7 @@ func TestKills(t *testing.T) {
 			t.Fatalf("kill: %v", err)
 		}
 	}
-	close(stop)
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	acknowledged := pushers.end(t)
 	if len(pids) < kills*3/4 {
 		t.Errorf("%d different children were killed, want nearly %d", len(pids), kills)
 	}

@@ -28,7 +28,7 @@ var _ cdnsource.Bucket = (*Bucket)(nil)
 // Defaults of Options.
 const (
 	DefaultRegion  = "us-east-1"
-	DefaultTimeout = 15 * time.Second
+	DefaultTimeout = 30 * time.Second
 )
 
 // Options say where a bucket is and who asks. Only Bucket is required.
