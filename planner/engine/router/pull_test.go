@@ -2,7 +2,6 @@ package router
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 const oneItem = `{"operations":[{"request":{"operationName":"A","query":"query A { categories { id } }"},"client":{"name":"web","version":"1"},"planwarm":{"p90Ms":1}}],"format":"planwarm/v1"}`

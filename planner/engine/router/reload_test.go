@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -111,6 +112,29 @@ func TestReloadByFile(t *testing.T) {
 	}
 	if a := r.post(t, find(t, "me")); len(a.errors) > 0 {
 		t.Errorf("after the file went: %v", a.errors)
+	}
+}
+
+// TestDeadlyListAtFileReload ends Run, as it would end the process of a Cosmo router.
+func TestDeadlyListAtFileReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "supergraph.graphql")
+	if err := os.WriteFile(file, []byte(readFixture(t, "supergraph.graphql")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cdn := startCDN(t, 404, "")
+	r := newTestRouter(t, func(o *Options) {
+		o.Supergraph, o.SupergraphFile, o.WatchInterval, o.Warmup = "", file, Duration(5*time.Millisecond), cdn.options()
+	})
+	done := make(chan error, 1)
+	go func() { done <- r.Run(t.Context()) }()
+	eventually(t, "the router to be ready", r.Ready)
+	cdn.set(200, `{"operations":[{"request":null}]}`, nil)
+	at := time.Now().Add(time.Minute)
+	if err := os.Chtimes(file, at, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, ErrNoRequest) {
+		t.Errorf("Run: %v", err)
 	}
 }
 

@@ -1,11 +1,16 @@
 package router
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
 )
 
 // TestSpansAreCosmos: the same span names, scopes and attribute keys as in the captures.
@@ -165,6 +170,29 @@ func TestUsageSurvivesACollectorThatIsAway(t *testing.T) {
 	if len(s.usage) != 1 || s.usage[0].count != 5 {
 		t.Errorf("%+v", s.usage)
 	}
+}
+
+// TestUsageIsSentEachInterval, and a flush has nothing left to send after it.
+func TestUsageIsSentEachInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var bodies int
+		u := newUsage(Telemetry{Usage: "http://collector"}, zap.NewNop())
+		u.client.Transport = roundTrip(func(*http.Request) (*http.Response, error) { bodies++; return response(200, ""), nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { u.run(ctx, 15*time.Second); close(done) }()
+		u.add(usageKey{status: 200}, 1)
+		synctest.Wait()
+		if bodies != 0 {
+			t.Errorf("%d bodies before the interval", bodies)
+		}
+		time.Sleep(46 * time.Second) // three intervals of fake time, the first with something to tell
+		cancel()
+		<-done
+		if err := u.flush(t.Context()); err != nil || bodies != 1 {
+			t.Errorf("%d bodies, %v", bodies, err)
+		}
+	})
 }
 
 // TestUsageIsBounded: a flood of operations cannot fill the memory, and is told.

@@ -38,7 +38,9 @@ type usage struct {
 	client     *http.Client
 	log        *zap.Logger
 
-	mu      sync.Mutex
+	sending sync.Mutex // one export at a time: who asks for a flush waits for the one under way
+
+	mu      sync.Mutex // guards what follows
 	counts  map[usageKey]uint64
 	dropped uint64
 }
@@ -79,7 +81,9 @@ func (u *usage) run(ctx context.Context, interval time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := u.flush(ctx); err != nil && ctx.Err() == nil {
+			// A body that is on its way is not cut off, or it would be counted
+			// there and sent again; the client's own time-out bounds it.
+			if err := u.flush(context.WithoutCancel(ctx)); err != nil {
 				u.log.Warn("usage export failed", zap.Error(err))
 			}
 		}
@@ -91,6 +95,8 @@ func (u *usage) flush(ctx context.Context) error {
 	if u == nil {
 		return nil
 	}
+	u.sending.Lock()
+	defer u.sending.Unlock()
 	u.mu.Lock()
 	counts, dropped := u.counts, u.dropped
 	u.counts, u.dropped = map[usageKey]uint64{}, 0
