@@ -16,11 +16,11 @@ type Item struct {
 	Expected time.Duration
 }
 
-// items expands entries into requests in the same order, each plan once.
+// Items expands entries into requests in the same order, each plan once.
 // exact routers key plans on the text and the name that were sent, so each
 // text and name variant is a plan of its own there; other routers need one
 // request for each plan key.
-func items(entries []manifest.Entry, exact bool) []Item {
+func Items(entries []manifest.Entry, exact bool) []Item {
 	out := make([]Item, 0, len(entries))
 	seen := make(map[string]bool, len(entries))
 	add := func(it Item) {

@@ -181,7 +181,7 @@ func (r *router) warmOnce(ctx context.Context, reasons []Reason) error {
 	if err != nil {
 		return err
 	}
-	all := items(l.Entries, r.Exact)
+	all := Items(l.Entries, r.Exact)
 	todo, generation := r.unproven(all)
 	r.setPhase(PhaseWarming)
 	started := time.Now()
