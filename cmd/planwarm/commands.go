@@ -7,9 +7,11 @@ func commands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
 		newRunCmd(c),
 		newStatusCmd(c),
+		newWarmCmd(c),
 		newRecomputeCmd(c),
 		newDemoCmd(c),
 		newInternalRouterCmd(c),
+		newBuildCmd(c),
 		newVersionCmd(c),
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/planwarm/planwarm/cmd/planwarm/demo"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newDemoCmd(c *cli) *cobra.Command {
@@ -71,7 +70,7 @@ func (c *cli) demo(ctx context.Context, keep bool) (err error) {
 
 // step shows progress on a terminal in one line, elsewhere in lines.
 func (c *cli) step(n, of int, what string) {
-	if f, ok := c.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f := c.terminal(); f != nil {
 		fmt.Fprintf(f, "\r\x1b[K[%d/%d] %s", n, of, what)
 		if n == of {
 			fmt.Fprintln(f)

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // cli is what every command is given.
@@ -49,6 +51,14 @@ func (c *cli) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// terminal is standard error when that is a terminal: where progress is drawn.
+func (c *cli) terminal() *os.File {
+	if f, ok := c.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
 	}
 	return nil
 }

@@ -184,7 +184,8 @@ func Default() Config {
 	}
 }
 
-func defaultGraph() Graph {
+// DefaultGraph returns a graph without a name and with every default.
+func DefaultGraph() Graph {
 	return Graph{
 		Namespace: "default",
 		Schema:    Schema{Poll: Duration(5 * time.Second)},
@@ -201,6 +202,7 @@ func defaultGraph() Graph {
 	}
 }
 
-func defaultRouter() Router {
+// DefaultRouter returns a router without a URL and with every default.
+func DefaultRouter() Router {
 	return Router{Kind: RouterCosmo, PlanCacheSize: 1024, Pull: Pull{ItemsPerSecond: 50, Timeout: Duration(30 * time.Second)}}
 }

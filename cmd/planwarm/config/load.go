@@ -97,7 +97,7 @@ func decode(doc *yaml.Node, c *Config) Faults {
 // UnmarshalYAML decodes over the defaults of a graph.
 func (g *Graph) UnmarshalYAML(n *yaml.Node) error {
 	type plain Graph
-	p := plain(defaultGraph())
+	p := plain(DefaultGraph())
 	err := n.Decode(&p)
 	*g = Graph(p)
 	return err
@@ -106,7 +106,7 @@ func (g *Graph) UnmarshalYAML(n *yaml.Node) error {
 // UnmarshalYAML decodes over the defaults of a router.
 func (r *Router) UnmarshalYAML(n *yaml.Node) error {
 	type plain Router
-	p := plain(defaultRouter())
+	p := plain(DefaultRouter())
 	err := n.Decode(&p)
 	*r = Router(p)
 	return err

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/planner/cosmo"
+	"github.com/planwarm/planwarm/warmer"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+// warmFlags are what can be said instead of the configuration.
+type warmFlags struct {
+	namespace string
+	routers   []string
+	tokenFile string
+	manifest  string
+	running   bool
+	remote    remoteFlags
+}
+
+func newWarmCmd(c *cli) *cobra.Command {
+	var f warmFlags
+	cmd := &cobra.Command{
+		Use:   "warm [graph]",
+		Short: "Warm routers once, now",
+		Long: `Send every operation of the manifest to the routers as a plan-only request, check
+that the plans are there, and report. A canary goes first: a router that executes
+it instead of planning ends the run with exit code 1 and nothing else is sent.
+Mutations are sent only to routers that provably fail closed.
+
+With --running a sidecar that runs is asked to do it; this command does not wait.`,
+		Example: `  planwarm warm storefront
+  planwarm warm storefront --router http://127.0.0.1:3002/graphql --manifest manifest.json
+  planwarm warm storefront --running`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.running || f.remote.server != "" {
+				return c.warmRunning(cmd.Context(), f, args)
+			}
+			return c.warmOnce(cmd.Context(), f, args)
+		},
+	}
+	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "default", "namespace of the graph")
+	cmd.Flags().StringArrayVar(&f.routers, "router", nil, "GraphQL endpoint of a router (default: the configured ones); may be repeated")
+	cmd.Flags().StringVar(&f.tokenFile, "router-token-file", "", "file with the X-WG-Token for --router")
+	cmd.Flags().StringVar(&f.manifest, "manifest", "", "manifest file (default: the published manifest)")
+	cmd.Flags().BoolVar(&f.running, "running", false, "ask the sidecar that runs with this configuration")
+	f.remote.add(cmd)
+	return cmd
+}
+
+// warmRunning triggers a run of a sidecar and does not wait for it.
+func (c *cli) warmRunning(ctx context.Context, f warmFlags, args []string) error {
+	r, err := c.remote(f.remote)
+	if err != nil {
+		return err
+	}
+	query := url.Values{}
+	if len(args) == 1 {
+		query.Set("graph", args[0])
+		query.Set("namespace", f.namespace)
+	}
+	var said struct {
+		Graph string `json:"graph"`
+		State string `json:"state"`
+	}
+	if err := r.call(ctx, http.MethodPost, "/warm", query, &said); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(said)
+	}
+	_, err = fmt.Fprintf(c.stdout, "warm-up of %s %s; planwarm status shows how it goes\n", said.Graph, said.State)
+	return err
+}
+
+// warmedRouter is the outcome for one router.
+type warmedRouter struct {
+	Router string `json:"router"`
+	Error  string `json:"error,omitempty"`
+	warmer.Report
+}
+
+func (c *cli) warmOnce(ctx context.Context, f warmFlags, args []string) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	graph, err := warmGraph(cfg, f, args)
+	if err != nil {
+		return err
+	}
+	m, err := c.warmManifest(ctx, cfg, graph, f.manifest)
+	if err != nil {
+		return err
+	}
+	if len(graph.Routers) == 0 {
+		return withCode(exitUsage, errors.New("no router: give --router or configure one"))
+	}
+	var out []warmedRouter
+	failed := false
+	for _, r := range graph.Routers {
+		w := c.warmRouter(ctx, graph.Warm, r, m)
+		failed = failed || w.Error != "" || w.Failed > 0 || w.Stopped != ""
+		out = append(out, w)
+	}
+	if c.json {
+		err = c.printJSON(map[string]any{"graph": m.Graph.String(), "sequence": m.Sequence, "operations": len(m.Operations), "routers": out})
+	} else {
+		err = c.printWarmed(out)
+	}
+	if err == nil && failed {
+		return &silentError{code: exitFailed}
+	}
+	return err
+}
+
+// warmGraph is the configured graph of that name, with the routers of the flags
+// in the place of its own.
+func warmGraph(cfg config.Config, f warmFlags, args []string) (config.Graph, error) {
+	g, err := pickGraph(cfg, f.namespace, args)
+	if err != nil && f.manifest == "" {
+		return g, err
+	}
+	if err != nil { // a manifest file and a router need no configuration
+		g = config.DefaultGraph()
+	}
+	if len(f.routers) > 0 {
+		g.Routers = nil
+		for _, u := range f.routers {
+			r := config.DefaultRouter()
+			r.URL, r.TokenFile = u, f.tokenFile
+			g.Routers = append(g.Routers, r)
+		}
+	}
+	return g, nil
+}
+
+// pickGraph is the configured graph that was named, or the only one.
+func pickGraph(cfg config.Config, namespace string, args []string) (config.Graph, error) {
+	if len(args) == 0 {
+		if len(cfg.Graphs) == 1 {
+			return cfg.Graphs[0], nil
+		}
+		return config.Graph{}, withCode(exitUsage, fmt.Errorf("name a graph: %d are configured", len(cfg.Graphs)))
+	}
+	for _, g := range cfg.Graphs {
+		if g.Name == args[0] && g.Namespace == namespace {
+			return g, nil
+		}
+	}
+	return config.Graph{}, withCode(exitNotFound, fmt.Errorf("graph %s/%s is not configured", namespace, args[0]))
+}
+
+// warmManifest reads the file, or what is published.
+func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Graph, path string) (manifest.Manifest, error) {
+	if path != "" {
+		file, err := os.Open(path)
+		if err != nil {
+			return manifest.Manifest{}, withCode(exitNotFound, fmt.Errorf("open manifest: %w", err))
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		m, err := manifest.Decode(file)
+		if err != nil {
+			return m, fmt.Errorf("read manifest %s: %w", path, err)
+		}
+		return m, nil
+	}
+	id := manifest.Graph{Namespace: g.Namespace, Name: g.Name}
+	if cfg.CDN.Enabled && cfg.CDN.URL != "" {
+		client, err := cdnsource.NewClient(cdnsource.ClientOptions{URL: cfg.CDN.URL, Token: tokenOf(cfg.CDN.TokenFile)})
+		if err != nil {
+			return manifest.Manifest{}, err
+		}
+		return client.Fetch(ctx, id)
+	}
+	s, err := openStorage(ctx, cfg, false, zap.NewNop())
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	store, err := s.store(cfg, nil, zap.NewNop())
+	if err != nil {
+		return manifest.Manifest{}, errors.Join(err, s.close())
+	}
+	m, _, err := store.Fetch(ctx, id)
+	return m, errors.Join(err, s.close())
+}
+
+func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, m manifest.Manifest) warmedRouter {
+	out := warmedRouter{Router: r.URL}
+	p, err := cosmo.New(cosmo.Options{URL: r.URL, ReadyURL: r.ReadyURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "", OwnVersion: version})
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	limit := warmer.Capacity{PlanCacheSize: r.PlanCacheSize}.Limit()
+	if w.Limit > 0 {
+		limit = w.Limit
+	}
+	run := warmer.Runner{Planner: p, Progress: c.progress(), Settings: warmer.Settings{
+		Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std(),
+	}}
+	out.Report, _, err = run.Run(ctx, warmer.Items(manifest.Merge(m.Operations, nil, limit), false))
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return out
+}
+
+// progress draws a bar on a terminal, and nothing elsewhere.
+func (c *cli) progress() func(done, all int) {
+	f := c.terminal()
+	if f == nil || c.json {
+		return nil
+	}
+	const width = 30
+	var last time.Time
+	return func(done, all int) {
+		if done < all && time.Since(last) < 50*time.Millisecond {
+			return
+		}
+		last = time.Now()
+		n := width * done / max(1, all)
+		fmt.Fprintf(f, "\r\x1b[Kwarming [%s%s] %d/%d", strings.Repeat("█", n), strings.Repeat("·", width-n), done, all)
+		if done == all {
+			fmt.Fprintln(f)
+		}
+	}
+}
+
+func (c *cli) printWarmed(routers []warmedRouter) error {
+	for _, w := range routers {
+		share := "unknown (the router does not tell hits)"
+		if w.Share != nil {
+			share = fmt.Sprintf("%.0f %%", *w.Share*100)
+		}
+		if _, err := fmt.Fprintf(c.stdout, "%s: %d planned, %d already warm, %d failed, %d skipped in %.0f ms; verified: %s\n",
+			w.Router, w.Planned, w.AlreadyWarm, w.Failed, w.Skipped, w.TookMs, share); err != nil {
+			return err
+		}
+		for _, x := range w.Failures {
+			fmt.Fprintf(c.stdout, "  failed: %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+		}
+		if w.Executed > 0 {
+			fmt.Fprintf(c.stdout, "  the router executed %d plan-only request(s): it does not allow the header\n", w.Executed)
+		}
+		if w.Error != "" {
+			fmt.Fprintf(c.stderr, "planwarm: %s: %s\n", w.Router, w.Error)
+		}
+	}
+	return nil
+}
