@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,22 +176,22 @@ func TestUsageSurvivesACollectorThatIsAway(t *testing.T) {
 // TestUsageIsSentEachInterval, and a flush has nothing left to send after it.
 func TestUsageIsSentEachInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var bodies int
+		var bodies atomic.Int64
 		u := newUsage(Telemetry{Usage: "http://collector"}, zap.NewNop())
-		u.client.Transport = roundTrip(func(*http.Request) (*http.Response, error) { bodies++; return response(200, ""), nil })
+		u.client.Transport = roundTrip(func(*http.Request) (*http.Response, error) { bodies.Add(1); return response(200, ""), nil })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { u.run(ctx, 15*time.Second); close(done) }()
 		u.add(usageKey{status: 200}, 1)
 		synctest.Wait()
-		if bodies != 0 {
-			t.Errorf("%d bodies before the interval", bodies)
+		if bodies.Load() != 0 {
+			t.Errorf("%d bodies before the interval", bodies.Load())
 		}
 		time.Sleep(46 * time.Second) // three intervals of fake time, the first with something to tell
 		cancel()
 		<-done
-		if err := u.flush(t.Context()); err != nil || bodies != 1 {
-			t.Errorf("%d bodies, %v", bodies, err)
+		if err := u.flush(t.Context()); err != nil || bodies.Load() != 1 {
+			t.Errorf("%d bodies, %v", bodies.Load(), err)
 		}
 	})
 }
