@@ -20,13 +20,20 @@ const maxConditions = 4
 type Candidates struct {
 	schema *schema.Schema
 	keyer  Keyer
-	pushed map[string]string // operation hash of a pushed text to its plan key
+	pushed map[string]pushed // by operation hash
 	list   []manifest.Candidate
+}
+
+// pushed is a plan of a pushed operation.
+type pushed struct {
+	key        string
+	request    manifest.Request
+	conditions map[string]bool
 }
 
 // NewCandidates returns an empty set; k computes keys under sc.
 func NewCandidates(sc *schema.Schema, k Keyer) *Candidates {
-	return &Candidates{schema: sc, keyer: k, pushed: map[string]string{}}
+	return &Candidates{schema: sc, keyer: k, pushed: map[string]pushed{}}
 }
 
 // List returns what was added.
@@ -47,30 +54,43 @@ func (c *Candidates) AddUsages(usages []telemetry.Usage) {
 		if !isPlanKey(key) {
 			key = ""
 		}
-		c.list = append(c.list, usageCandidate(u, key, c.schema))
+		out := usageCandidate(u, key, c.schema)
+		if p, ok := c.pushedFor(u); ok {
+			out.Request, out.Planwarm.Conditions = p.request, p.conditions
+		}
+		c.list = append(c.list, out)
 	}
 }
 
-// Key tells which plan a usage is of. Where telemetry has no text, a pushed
-// operation of the same hash has one, and tells the key under the current
-// schema; what the router said holds for the schema of that time.
+// Key tells which plan a usage is of. What a pushed text tells holds under the
+// current schema; what the router said, under the schema of that time.
 func (c *Candidates) Key(u telemetry.Usage) string {
-	if u.Text == "" {
-		for _, hash := range u.Hashes {
-			if key, ok := c.pushed[hash]; ok {
-				return key
-			}
-		}
+	if p, ok := c.pushedFor(u); ok {
+		return p.key
 	}
 	return planKey(u, c.keyer)
 }
 
+// pushedFor finds the pushed operation of a usage that has no text: both have
+// the hash that the router computes.
+func (c *Candidates) pushedFor(u telemetry.Usage) (p pushed, ok bool) {
+	if u.Text != "" {
+		return p, false
+	}
+	for _, hash := range u.Hashes {
+		if p, ok = c.pushed[hash]; ok {
+			return p, true
+		}
+	}
+	return p, false
+}
+
 // pin turns a pushed operation into what Build takes.
 func (c *Candidates) pin(p manifest.Pin, place int) manifest.Candidate {
-	pushed := p.PushedAt
+	at := p.PushedAt
 	out := manifest.Candidate{Pin: &p, Place: place, Entry: manifest.Entry{
 		Request: p.Request, Client: p.Client,
-		Planwarm: manifest.Details{Source: manifest.SourceManual, Type: manifest.Query, PushedAt: &pushed, PushedBy: p.PushedBy},
+		Planwarm: manifest.Details{Source: manifest.SourceManual, Type: manifest.Query, PushedAt: &at, PushedBy: p.PushedBy},
 	}}
 	op, err := c.schema.Parse(p.Request.Query, p.Request.OperationName)
 	if err != nil {
@@ -87,13 +107,13 @@ func (c *Candidates) pin(p manifest.Pin, place int) manifest.Candidate {
 			out.Refused = err.Error()
 			return out
 		}
+		if len(values) == 0 {
+			values = nil
+		}
 		out.Hashes = append(out.Hashes, hash)
-		c.pushed[hash] = key
+		c.pushed[hash] = pushed{key, p.Request, values}
 		if i == 0 {
-			out.Planwarm.PlanKey = key
-			if len(values) > 0 {
-				out.Planwarm.Conditions = values
-			}
+			out.Planwarm.PlanKey, out.Planwarm.Conditions = key, values
 			continue
 		}
 		out.Planwarm.Variants = append(out.Planwarm.Variants, manifest.Variant{PlanKey: key, Conditions: values})
