@@ -31,7 +31,12 @@ func (e *Engine) Cost(text, name string) (Cost, error) {
 	if err != nil {
 		return Cost{}, fmt.Errorf("estimate cost: %w", err)
 	}
-	return Cost{Timings: planned.Timings, Fetches: planned.Fetches, Depth: planned.Depth, Shared: e.shared(p.normalized)}, nil
+	return e.Measure(p, planned), nil
+}
+
+// Measure is the cost of an operation that was planned already.
+func (e *Engine) Measure(p *Prepared, planned *Planned) Cost {
+	return Cost{Timings: planned.Timings, Fetches: planned.Fetches, Depth: planned.Depth, Shared: e.shared(p.normalized)}
 }
 
 // fieldResolvers has the number of subgraphs that resolve a field ("Type.field").
