@@ -4,15 +4,16 @@ GO       ?= go
 BIN      := bin
 TOOLS    := $(CURDIR)/$(BIN)/tools
 PKGS     := ./...
+TESTFLAGS ?=
 FUZZTIME ?= 5s
 STATICCHECK_VERSION := v0.8.2
 DEPGUARD_VERSION    := v2.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz lint bench generate check ceph clean
+.PHONY: help build demo demo-check test race fuzz lint bench generate check ceph clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 build: ## build bin/planwarm
 	$(GO) build -trimpath -o $(BIN)/planwarm ./cmd/planwarm
@@ -21,13 +22,16 @@ demo: build ## run the whole job once and show it (under a minute)
 	$(BIN)/planwarm demo
 
 test: ## run every test that needs nothing but Go
-	$(GO) test $(PKGS)
+	$(GO) test $(TESTFLAGS) $(PKGS)
 
 race: ## run the tests of planwarm's own packages under the race detector
 	$(GO) test -race $(PKGS)
 
 fuzz: ## fuzz each decoder for FUZZTIME (default 5s)
 	@bash .ci/fuzz $(FUZZTIME)
+
+demo-check: ## run the demo five times and check its bounds
+	$(GO) test -tags demo -run '^TestDemo' -count 1 -timeout 15m -v ./cmd/planwarm
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/depguard ## gofmt, vet, staticcheck, import directions
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not gofmt'd"; exit 1; }
