@@ -52,7 +52,7 @@ const maxSnapshot = 2048
 // memo sizes: verdicts of a schema on texts, identities of texts.
 const (
 	verdictMemo = 20_000
-	keyerMemo   = 4
+	keyerMemo   = 2 // of the schema and of the one before
 )
 
 type verdictKey struct{ schema, text, name string }
@@ -64,11 +64,12 @@ type graph struct {
 	metrics  *metrics
 	routers  []*router
 	verdicts *lru.Cache[verdictKey, verdict]
-	keyers   *lru.Cache[string, Keyer]
+	keyers   *lru.Cache[string, *lazyKeyer]
 	refetch  *queue
 	publish  *queue
 
-	firstFetch chan struct{} // closed after the first fetch
+	firstFetch  chan struct{} // closed after the first fetch
+	recomputing chan struct{} // holds one token while the manifest is being recomputed
 
 	mu        sync.Mutex
 	fetched   fetched
@@ -80,13 +81,13 @@ func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	keyers, err := lru.New[string, Keyer](keyerMemo)
+	keyers, err := lru.New[string, *lazyKeyer](keyerMemo)
 	if err != nil {
 		return nil, err
 	}
 	g := &graph{
 		opts: o, log: log.With(zap.String("graph", o.Graph.String())), metrics: m, verdicts: verdicts, keyers: keyers,
-		refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}),
+		refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
 	}
 	for _, ro := range o.Routers {
 		g.routers = append(g.routers, newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log))
@@ -145,20 +146,54 @@ func (g *graph) triggerRouters(r Reason) {
 
 // keyer returns the keyer of a schema. It is built when the first key is asked
 // for: it costs memory that an idle sidecar does not have to spend.
-func (g *graph) keyer(sc *schema.Schema) Keyer { return lazyKeyer{g: g, schema: sc} }
-
-type lazyKeyer struct {
-	g      *graph
-	schema *schema.Schema
+func (g *graph) keyer(sc *schema.Schema) *lazyKeyer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if k, ok := g.keyers.Get(sc.ID()); ok {
+		return k
+	}
+	k := &lazyKeyer{build: func() (Keyer, error) { return g.opts.NewKeyer(sc) }}
+	g.keyers.Add(sc.ID(), k)
+	return k
 }
 
-func (l lazyKeyer) Key(text, name string, conditions map[string]bool) (planKey, hash string, err error) {
-	k, ok := l.g.keyers.Get(l.schema.ID())
-	if !ok {
-		if k, err = l.g.opts.NewKeyer(l.schema); err != nil {
-			return "", "", fmt.Errorf("build keyer: %w", err)
-		}
-		l.g.keyers.Add(l.schema.ID(), k)
+// lazyKeyer is a Keyer that is built with its first use.
+type lazyKeyer struct {
+	build func() (Keyer, error)
+
+	mu     sync.Mutex
+	built  bool
+	keyer  Keyer
+	failed error
+}
+
+var _ Keyer = (*lazyKeyer)(nil)
+
+// Key implements Keyer.
+func (l *lazyKeyer) Key(text, name string, conditions map[string]bool) (planKey, hash string, err error) {
+	k, err := l.get()
+	if err != nil {
+		return "", "", err
 	}
 	return k.Key(text, name, conditions)
+}
+
+func (l *lazyKeyer) get() (Keyer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.built {
+		var err error
+		if l.keyer, err = l.build(); err != nil {
+			l.failed = fmt.Errorf("build keyer: %w", err)
+		}
+		l.built = true
+	}
+	return l.keyer, l.failed
+}
+
+// err says why no key can be had; nil also before the first was asked for.
+func (l *lazyKeyer) err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }

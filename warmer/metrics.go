@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) *metrics {
 var (
 	runOutcomes     = []string{"warm", "stopped", "degraded"}
 	planOutcomes    = []string{"planned", "already_warm", "failed", "skipped", "executed"}
-	publishOutcomes = []string{"published", "unchanged", "waiting", "held", "failed"}
+	publishOutcomes = []string{"published", "unchanged", "waiting", "held", "no_schema", "failed"}
 )
 
 func (m *metrics) known(graphs []GraphOptions) {
@@ -102,19 +102,22 @@ func (m *metrics) observeRun(router string, rec RunRecord) {
 
 func (m *metrics) observePublish(graph string, rep PublishReport, err error) {
 	outcome := "unchanged"
+	var soon tooSoonError
 	switch {
+	case errors.As(err, &soon):
+		outcome = "waiting"
 	case errors.Is(err, ErrHeld):
 		outcome = "held"
+	case errors.Is(err, ErrNoSchema):
+		outcome = "no_schema"
 	case err != nil:
 		outcome = "failed"
 	case rep.Published:
 		outcome = "published"
-	case rep.Waiting != "":
-		outcome = "waiting"
 	}
 	m.publishes.WithLabelValues(graph, outcome).Inc()
 	m.buildSeconds.WithLabelValues(graph).Observe(rep.TookMs / 1e3)
-	if err == nil {
+	if err == nil || outcome == "waiting" {
 		m.operations.WithLabelValues(graph).Set(float64(rep.Operations))
 		m.sequence.WithLabelValues(graph).Set(float64(rep.Sequence))
 	}

@@ -12,14 +12,24 @@ import (
 const (
 	recomputeTimeout  = 2 * time.Minute
 	checkpointTimeout = 20 * time.Second
+	republishMin      = 5 * time.Second // first pause after a recompute that failed
+	pinsPoll          = 15 * time.Second
+	checkpointEvery   = time.Minute
 )
 
-// publishLoop recomputes at once, each interval, when the pins change, and when asked.
+// publishLoop recomputes at once, each interval, when the pins change, and when
+// asked. What failed, or had to wait, is tried again with its reasons, since
+// they say whether it may be put off.
 func (g *graph) publishLoop(ctx context.Context) {
 	recompute := time.NewTicker(g.opts.Publish.RecomputeInterval)
 	defer recompute.Stop()
-	pins := time.NewTicker(orDefault(g.opts.Publish.PinsPoll, 15*time.Second))
+	pins := time.NewTicker(orDefault(g.opts.Publish.PinsPoll, pinsPoll))
 	defer pins.Stop()
+	var owed []Reason
+	again := time.NewTimer(0)
+	again.Stop()
+	defer again.Stop()
+	failures := 0
 	g.publish.add(ReasonStart)
 	for {
 		select {
@@ -31,25 +41,43 @@ func (g *graph) publishLoop(ctx context.Context) {
 			if g.pinsChanged(ctx) {
 				g.publish.add(ReasonPins)
 			}
+		case <-again.C:
+			g.publish.add(owed...)
 		case <-g.publish.ready:
-			g.publishOnce(ctx, g.publish.take())
+			owed = union(g.publish.take(), owed)
+			err := g.publishOnce(ctx, owed)
+			again.Stop()
+			var soon tooSoonError
+			switch {
+			case err == nil, errors.Is(err, ErrNoSchema), errors.Is(err, ErrHeld):
+				// A schema triggers when it comes; a lifted hold is found by the interval.
+				owed, failures = nil, 0
+			case errors.As(err, &soon):
+				again.Reset(soon.wait)
+				failures = 0
+			default:
+				again.Reset(min(republishMin<<min(failures, 10), g.opts.Publish.RecomputeInterval))
+				failures++
+			}
 		}
 	}
 }
 
-func (g *graph) publishOnce(ctx context.Context, reasons []Reason) {
+func (g *graph) publishOnce(ctx context.Context, reasons []Reason) error {
 	ctx, stop := context.WithTimeout(ctx, recomputeTimeout)
 	defer stop()
 	// What a person did, or a schema broke, does not wait for the next interval.
 	force := slices.ContainsFunc(reasons, func(r Reason) bool { return r == ReasonPins || r == ReasonSchema || r == ReasonPerson })
 	_, err := g.recompute(ctx, reasons, force)
+	var soon tooSoonError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
-	case errors.Is(err, ErrNoSchema), errors.Is(err, ErrHeld):
-		g.log.Info("manifest not recomputed", zap.Error(err))
+	case errors.Is(err, ErrNoSchema), errors.Is(err, ErrHeld), errors.As(err, &soon):
+		g.log.Info("manifest not published", zap.Error(err))
 	default:
 		g.log.Warn("recompute failed", zap.Error(err))
 	}
+	return err
 }
 
 // pinsChanged asks whether somebody pushed since the last recompute. An error
@@ -68,7 +96,7 @@ func (g *graph) checkpointLoop(ctx context.Context) {
 	if g.opts.Usages == nil {
 		return
 	}
-	every(ctx, orDefault(g.opts.Publish.CheckpointInterval, time.Minute), func() { g.checkpoint(ctx) })
+	every(ctx, orDefault(g.opts.Publish.CheckpointInterval, checkpointEvery), func() { g.checkpoint(ctx) })
 	g.checkpoint(context.WithoutCancel(ctx))
 }
 
@@ -79,7 +107,7 @@ func (g *graph) checkpoint(ctx context.Context) {
 	if err == nil {
 		err = g.opts.Store.SaveCheckpoint(ctx, g.opts.Graph, body)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		g.log.Warn("checkpoint not saved", zap.Error(err))
 	}
 }

@@ -192,7 +192,7 @@ func (r *router) warmOnce(ctx context.Context, reasons []Reason) error {
 	if r.OnReady != nil && ctx.Err() == nil {
 		r.OnReady()
 	}
-	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Broken: l.Broken[:min(len(l.Broken), maxFailures)], Report: rep}, warm, generation, err)
+	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Broken: l.Broken[:min(len(l.Broken), maxShown)], Report: rep}, warm, generation, err)
 	return err
 }
 

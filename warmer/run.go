@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	solo        = 3 // requests at the start of a run that go one at a time
-	maxFailures = 100
-	maxDown     = 3 // requests in a row that find no router before a run gives up
-	retries     = 3 // of a request that met an overloaded router
+	solo        = 3   // requests at the start of a run that go one at a time
+	maxShown    = 100 // failures, or operations, in what is kept for status
+	maxDown     = 3   // requests in a row that find no router before a run gives up
+	retries     = 3   // of a request that met an overloaded router
 	retryPause  = 250 * time.Millisecond
 	canaryEvery = 250 * time.Millisecond
 )
@@ -247,7 +247,7 @@ func (s *run) failed(ctx context.Context, it Item, err error) error {
 		return ctx.Err()
 	}
 	s.rep.Failed++
-	if len(s.rep.Failures) < maxFailures {
+	if len(s.rep.Failures) < maxShown {
 		s.rep.Failures = append(s.rep.Failures, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
 	}
 	if errors.Is(err, planner.ErrUnavailable) {

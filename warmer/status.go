@@ -57,6 +57,6 @@ func (g *graph) status() GraphStatus {
 	if f.err != nil {
 		s.Fetched.Error = f.err.Error()
 	}
-	s.Published = g.published.Last
+	s.Published = g.published.last
 	return s
 }

@@ -37,12 +37,10 @@ type queue struct {
 func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
 
 // add asks for a round.
-func (q *queue) add(r Reason) {
+func (q *queue) add(rs ...Reason) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !slices.Contains(q.reasons, r) {
-		q.reasons = append(q.reasons, r)
-	}
+	q.reasons = union(q.reasons, rs)
 	select {
 	case q.ready <- struct{}{}:
 	default:
@@ -56,4 +54,15 @@ func (q *queue) take() []Reason {
 	rs := q.reasons
 	q.reasons = nil
 	return rs
+}
+
+// union returns the reasons of both, each once. It changes neither.
+func union(a, b []Reason) []Reason {
+	out := slices.Clone(a)
+	for _, r := range b {
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
