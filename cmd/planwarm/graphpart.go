@@ -8,7 +8,6 @@ import (
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
-	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/warmer"
 )
@@ -132,15 +131,12 @@ func (p *graphPart) publisher() *publisher {
 
 func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
 	w := p.config.Warm
-	planner, err := cosmo.New(cosmo.Options{
-		URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "",
-		OwnVersion: version, Logger: p.g.log,
-	})
+	plan, err := newPlanner(r, p.g.log)
 	if err != nil {
 		return warmer.RouterOptions{}, err
 	}
 	return warmer.RouterOptions{
-		Name: r.URL, Planner: planner, Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
+		Name: r.URL, Planner: plan, Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
 		Capacity: warmer.Capacity{PlanCacheSize: r.PlanCacheSize, PullRate: r.Pull.ItemsPerSecond, PullTimeout: r.Pull.Timeout.Std()},
 		Settings: warmer.Settings{Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std()},
 		OnReady:  func() { p.guard.Ready(time.Now()) },

@@ -13,7 +13,6 @@ import (
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
-	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/warmer"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -199,7 +198,7 @@ func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Grap
 
 func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, m manifest.Manifest) warmedRouter {
 	out := warmedRouter{Router: r.URL}
-	p, err := cosmo.New(cosmo.Options{URL: r.URL, ReadyURL: r.ReadyURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "", OwnVersion: version})
+	p, err := newPlanner(r, zap.NewNop())
 	if err != nil {
 		out.Error = err.Error()
 		return out
