@@ -12,6 +12,7 @@ func commands(c *cli) []*cobra.Command {
 		newDemoCmd(c),
 		newInternalRouterCmd(c),
 		newBuildCmd(c),
+		newPlanCmd(c),
 		newVersionCmd(c),
 	}
 }
