@@ -2,6 +2,7 @@ package warmer
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type pace struct {
 	ceil  float64
 	busy  int
 	cuts  int
+	until time.Time // nothing is sent before: the router asked for a pause
 	wake  chan struct{}
 }
 
@@ -46,7 +48,8 @@ func newPace(ceil int, perSecond float64) *pace {
 // ticket is the right to have one request under way.
 type ticket struct{ epoch int }
 
-// acquire waits for room. It fails only with ctx.
+// acquire waits for room. It fails when ctx ends, or when the rate leaves no
+// room before the deadline of ctx.
 func (p *pace) acquire(ctx context.Context) (ticket, error) {
 	if p.rate != nil {
 		if err := p.rate.Wait(ctx); err != nil {
@@ -58,6 +61,11 @@ func (p *pace) acquire(ctx context.Context) (ticket, error) {
 		if err := ctx.Err(); err != nil { // nothing is sent after the deadline, room or not
 			p.mu.Unlock()
 			return ticket{}, err
+		}
+		if held := time.Until(p.until); held > 0 {
+			p.mu.Unlock()
+			pause(ctx, held)
+			continue
 		}
 		if p.busy < int(p.limit) {
 			p.busy++
@@ -90,11 +98,13 @@ func (p *pace) release(t ticket, s Signal) {
 	p.wake = make(chan struct{})
 }
 
-// slow cuts without a ticket: the canary, not an answer of the run, was slow.
-func (p *pace) slow() {
+// hold sends nothing for a while.
+func (p *pace) hold(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut()
+	if until := time.Now().Add(d); d > 0 && until.After(p.until) {
+		p.until = until
+	}
 }
 
 func (p *pace) cut() {
@@ -102,19 +112,14 @@ func (p *pace) cut() {
 	p.limit = max(1, p.limit/2)
 }
 
-// width is how many requests may be under way now.
-func (p *pace) width() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return int(p.limit)
-}
-
-// trend compares a stream of times with their usual ratio to what was expected.
-// It is slow to believe in a change for the worse from a single answer, since
-// one heavy plan says nothing about the router.
+// trend compares a stream of times with what is usual for them, in proportion
+// to what was expected. It is slow to believe in a change for the worse from a
+// single answer, since one heavy plan says nothing about the router, and takes
+// a change that stays for the new usual: times may have been foreseen on
+// another machine, and a run must not crawl for ever because of it.
 type trend struct {
 	mu    sync.Mutex
-	usual float64 // running mean of ratios, 0 before the first
+	usual float64 // running mean of the logarithms of ratios
 	n     int
 	high  int
 }
@@ -122,28 +127,23 @@ type trend struct {
 const (
 	trendWarmup = 5                     // answers before anything is judged
 	trendFactor = 3.0                   // how much more than usual counts as slow
-	trendFloor  = 20 * time.Millisecond // noise of a scheduler, not of a router
+	trendNoise  = 20 * time.Millisecond // of schedulers and networks, added to both sides of a ratio
 	trendInARow = 2
+	trendMemory = 50 // answers that make what is usual
 )
 
 // add reports whether took, where expected was foreseen, tells of a slow router.
 func (t *trend) add(took, expected time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ratio := float64(took) / float64(max(expected, time.Millisecond))
+	ratio := math.Log(float64(took+trendNoise) / float64(max(expected, 0)+trendNoise))
+	slow := t.n >= trendWarmup && ratio > t.usual+math.Log(trendFactor)
 	t.n++
-	if t.n > trendWarmup && ratio > trendFactor*t.usual && took > expected+trendFloor {
-		t.high++
-		if t.high >= trendInARow {
-			t.high = 0
-			return true
-		}
+	t.usual += (ratio - t.usual) / float64(min(t.n, trendMemory))
+	if !slow {
+		t.high = 0
 		return false
 	}
-	t.high = 0
-	if t.usual == 0 {
-		t.usual = ratio
-	}
-	t.usual += (ratio - t.usual) / float64(min(t.n, 50))
-	return false
+	t.high++
+	return t.high%trendInARow == 0
 }

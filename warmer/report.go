@@ -1,6 +1,7 @@
 package warmer
 
 import (
+	"context"
 	"errors"
 
 	"github.com/planwarm/planwarm/planner"
@@ -18,7 +19,7 @@ type Report struct {
 	Planned     int       `json:"planned"`     // plans that were not in the router's cache
 	AlreadyWarm int       `json:"alreadyWarm"` // plans that were
 	Failed      int       `json:"failed"`
-	Skipped     int       `json:"skipped"`                 // mutations that no channel can plan safely, and what came after the deadline
+	Skipped     int       `json:"skipped"`                 // mutations that no channel can plan safely, and what came after the run's end
 	Executed    int       `json:"executed"`                // canaries that the router executed
 	Checked     int       `json:"checked"`                 // first checks that gave an answer
 	Verified    int       `json:"verified"`                // first checks that found the plan
@@ -30,7 +31,7 @@ type Report struct {
 
 // stopReason is an error as a report shows it.
 func stopReason(err error) string {
-	for _, known := range []error{planner.ErrExecuted, planner.ErrRefused, planner.ErrOverloaded, planner.ErrUnavailable} {
+	for _, known := range []error{planner.ErrExecuted, planner.ErrRefused, planner.ErrOverloaded, planner.ErrUnavailable, errDeadline, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -18,6 +18,7 @@ const (
 	retries     = 3   // of a request that met an overloaded router
 	retryPause  = 250 * time.Millisecond
 	canaryEvery = 250 * time.Millisecond
+	canaryShare = 10 // one request in so many may be a canary where the rate is limited
 )
 
 // Settings bound one warm-up run.
@@ -35,7 +36,9 @@ type Runner struct {
 	Progress func(done, all int)
 }
 
-// run is the state of one warm-up.
+// run is the state of one warm-up. What ends it early is the cause of its
+// context: whoever finds a reason calls cancel, and everybody else only sees
+// that the context is done.
 type run struct {
 	Runner
 	pace   *pace
@@ -51,14 +54,14 @@ type run struct {
 	planned []Item   // to be checked afterwards
 }
 
-// errStopped ends a run early; its cause is in the report.
-var errStopped = errors.New("run stopped")
+var errDeadline = errors.New("deadline of the run reached")
 
 // Run probes the router, then plans the items in order. It returns the report
 // and the ids that are warm now. The error is nil unless the run stopped
 // before its list for another reason than its deadline; it wraps
-// planner.ErrExecuted, planner.ErrRefused, planner.ErrUnavailable or the
-// context's error.
+// planner.ErrExecuted, planner.ErrRefused, planner.ErrUnavailable,
+// planner.ErrOverloaded (of the probe alone) or the cause of the context's end.
+// Without items nothing is sent, not even the canary, which could be executed.
 func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) {
 	start := time.Now()
 	if r.Settings.Deadline > 0 {
@@ -66,133 +69,141 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 		ctx, stop = context.WithTimeoutCause(ctx, r.Settings.Deadline, errDeadline)
 		defer stop()
 	}
-	work, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	width := r.Settings.Concurrency
 	if width <= 0 {
 		width = 4
 	}
 	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond), cancel: cancel, all: len(list)}
-	err := s.do(work, list)
-	s.rep.TookMs = float64(time.Since(start)) / float64(time.Millisecond)
-	if s.rep.Checked > 0 {
-		share := float64(s.rep.Verified) / float64(s.rep.Checked)
-		s.rep.Share = &share
+	if len(list) > 0 {
+		s.do(ctx, list)
 	}
-	return s.rep, s.warm, err
+	return s.finish(start, context.Cause(ctx))
 }
 
-var errDeadline = errors.New("deadline of the run reached")
-
-func (s *run) do(ctx context.Context, list []Item) error {
-	if err := s.Planner.Probe(ctx); err != nil {
-		if errors.Is(err, planner.ErrExecuted) {
-			s.rep.Executed++
-		}
-		s.rep.Skipped = len(list)
-		s.rep.Stopped = stopReason(err)
-		return fmt.Errorf("probe router: %w", err)
+// finish makes the report complete. Nothing of the run is under way any more.
+func (s *run) finish(start time.Time, cause error) (Report, []string, error) {
+	rep := s.rep
+	rep.Skipped = s.all - rep.Planned - rep.AlreadyWarm - rep.Failed
+	if rep.Checked > 0 {
+		share := float64(rep.Verified) / float64(rep.Checked)
+		rep.Share = &share
 	}
-	safe := s.mutationSafe()
+	rep.TookMs = milliseconds(time.Since(start))
+	if cause == nil {
+		return rep, s.warm, nil
+	}
+	rep.Stopped = stopReason(cause)
+	if errors.Is(cause, errDeadline) {
+		return rep, s.warm, nil
+	}
+	return rep, s.warm, fmt.Errorf("warm router: %w", cause)
+}
+
+func (s *run) do(ctx context.Context, list []Item) {
+	if err := s.probe(ctx); err != nil {
+		s.cancel(err)
+		return
+	}
+	m, ok := s.Planner.(planner.MutationSafe)
+	safe := ok && m.MutationSafe()
 	send := make([]Item, 0, len(list))
 	for _, it := range list {
 		if it.Request.Mutation && !safe {
-			s.skip(1)
+			s.step()
 			continue
 		}
 		send = append(send, it)
 	}
-	err := s.plan(ctx, send)
-	if err == nil {
-		err = s.verify(ctx)
+	s.plan(ctx, send)
+	s.verify(ctx)
+}
+
+// probe sends the canary. It counts like any other request for the pace.
+func (s *run) probe(ctx context.Context) error {
+	t, err := s.acquire(ctx)
+	if err != nil {
+		return context.Cause(ctx)
 	}
-	if err == nil || errors.Is(context.Cause(ctx), errDeadline) {
-		return nil
+	err = s.Planner.Probe(ctx)
+	if errors.Is(err, planner.ErrExecuted) {
+		s.mu.Lock()
+		s.rep.Executed++
+		s.mu.Unlock()
 	}
+	if err != nil && ctx.Err() != nil && !stops(err) {
+		err = context.Cause(ctx)
+	}
+	s.pace.release(t, SignalFine)
 	return err
 }
 
-func (s *run) mutationSafe() bool {
-	m, ok := s.Planner.(planner.MutationSafe)
-	return ok && m.MutationSafe()
+// stops says whether an answer ends a run, whatever else there is.
+func stops(err error) bool {
+	return errors.Is(err, planner.ErrExecuted) || errors.Is(err, planner.ErrRefused)
 }
 
 // plan sends the items: the first ones alone, the rest as wide as the pace allows.
-func (s *run) plan(ctx context.Context, list []Item) error {
+func (s *run) plan(ctx context.Context, list []Item) {
 	n := min(solo, len(list))
-	for i, it := range list[:n] {
-		if err := s.one(ctx, it); err != nil {
-			return s.stop(err, len(list)-i-1)
+	for _, it := range list[:n] {
+		t, err := s.acquire(ctx)
+		if err != nil {
+			return
 		}
+		s.send(ctx, it, t)
 	}
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	var g, bg errgroup.Group
 	bg.Go(func() error { s.watchLatency(watch); return nil })
-	sent, err := s.spread(ctx, &g, list[n:])
-	werr := g.Wait()
-	unwatch()
-	_ = bg.Wait() // it returns nothing
-	if err = errors.Join(werr, err); err != nil {
-		return s.stop(err, len(list)-n-sent)
-	}
-	return nil
-}
-
-func (s *run) spread(ctx context.Context, g *errgroup.Group, list []Item) (sent int, err error) {
-	for i, it := range list {
-		t, err := s.pace.acquire(ctx)
+	for _, it := range list[n:] {
+		t, err := s.acquire(ctx)
 		if err != nil {
-			return i, err
+			break
 		}
-		g.Go(func() error { return s.send(ctx, it, t) })
+		g.Go(func() error { s.send(ctx, it, t); return nil })
 	}
-	return len(list), nil
+	_ = g.Wait() // what stops a run is the cause of its context
+	unwatch()
+	_ = bg.Wait()
 }
 
-func (s *run) one(ctx context.Context, it Item) error {
+// acquire waits for the right to send one request. After an error the context is done.
+func (s *run) acquire(ctx context.Context) (ticket, error) {
 	t, err := s.pace.acquire(ctx)
-	if err != nil {
-		return err
+	if err != nil && ctx.Err() == nil {
+		s.cancel(errDeadline) // the rate leaves no room for another request before it
 	}
-	return s.send(ctx, it, t)
+	return t, err
 }
 
-// send plans one item, again after a pause while the router is overloaded. It
-// gives the ticket back, and returns an error only when the run must stop.
-func (s *run) send(ctx context.Context, it Item, t ticket) error {
+// send plans one item, again after a pause while the router is overloaded, and
+// gives the ticket back.
+func (s *run) send(ctx context.Context, it Item, t ticket) {
 	for try := 0; ; try++ {
 		start := time.Now()
 		res, err := s.Planner.Plan(ctx, it.Request)
 		took := time.Since(start)
 		switch {
 		case err == nil:
-			s.pace.release(t, s.signal(took, it))
 			s.took(it, res)
-			return nil
-		case errors.Is(err, planner.ErrOverloaded) && try < retries:
+			s.pace.release(t, s.signal(took, it))
+			return
+		case errors.Is(err, planner.ErrOverloaded) && try < retries && ctx.Err() == nil:
+			s.pace.hold(planner.RetryAfter(err))
 			s.pace.release(t, SignalOverloaded)
-			if t, err = s.again(ctx, try); err != nil {
-				s.skip(1)
-				return err
+			pause(ctx, retryPause<<try)
+			if t, err = s.acquire(ctx); err != nil {
+				s.step()
+				return
 			}
 		default:
-			stop := s.failed(ctx, it, err) // before the ticket is free, or one more could be sent
+			s.failed(ctx, it, err) // before the ticket is free, or one more could be sent
 			s.pace.release(t, signalOf(err))
-			return stop
+			return
 		}
-	}
-}
-
-// again waits before a retry and takes a new ticket.
-func (s *run) again(ctx context.Context, try int) (ticket, error) {
-	pause := time.NewTimer(retryPause << try)
-	defer pause.Stop()
-	select {
-	case <-ctx.Done():
-		return ticket{}, ctx.Err()
-	case <-pause.C:
-		return s.pace.acquire(ctx)
 	}
 }
 
@@ -212,76 +223,57 @@ func (s *run) signal(took time.Duration, it Item) Signal {
 
 func (s *run) took(it Item, res planner.Result) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.down = 0
-	s.step()
 	switch res.Hit {
 	case planner.HitYes:
 		s.rep.AlreadyWarm++
 		s.rep.Checked++
 		s.rep.Verified++
 		s.warm = append(s.warm, it.ID)
-	default:
+	case planner.HitNo:
 		s.rep.Planned++
 		s.planned = append(s.planned, it)
+	default: // the router does not tell, and would not tell a check either
+		s.rep.Planned++
+		s.warm = append(s.warm, it.ID)
 	}
+	s.mu.Unlock()
+	s.step()
 }
 
-// failed counts an item that was not warmed. It returns an error when the run must stop.
-func (s *run) failed(ctx context.Context, it Item, err error) error {
+// failed counts an item that was not warmed, and ends the run where it must.
+func (s *run) failed(ctx context.Context, it Item, err error) {
+	defer s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.step()
-	switch {
-	case errors.Is(err, planner.ErrExecuted):
+	if errors.Is(err, planner.ErrExecuted) {
 		s.rep.Executed++
+	}
+	switch {
+	case stops(err):
 		s.rep.Failed++
 		s.cancel(err) // the answers of what is under way are read, nothing more is sent
-		return err
-	case errors.Is(err, planner.ErrRefused):
-		s.rep.Failed++
-		s.cancel(err)
-		return err
-	case ctx.Err() != nil:
-		s.rep.Skipped++
-		return ctx.Err()
+		return
+	case errors.Is(err, planner.ErrMutation), ctx.Err() != nil:
+		return // not sent, or cut off: skipped
 	}
 	s.rep.Failed++
 	if len(s.rep.Failures) < maxShown {
 		s.rep.Failures = append(s.rep.Failures, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
 	}
-	if errors.Is(err, planner.ErrUnavailable) {
-		if s.down++; s.down >= maxDown {
-			s.cancel(err)
-			return err
-		}
-		return nil
+	if !errors.Is(err, planner.ErrUnavailable) {
+		s.down = 0
+		return
 	}
-	s.down = 0
-	return nil
-}
-
-// stop notes why a run ended and counts what was not sent.
-func (s *run) stop(err error, left int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rep.Skipped += left
-	s.rep.Stopped = stopReason(err)
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.rep.Stopped = errDeadline.Error()
+	if s.down++; s.down >= maxDown {
+		s.cancel(err)
 	}
-	return err
 }
 
-func (s *run) skip(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rep.Skipped += n
-	s.step()
-}
-
-// step counts an item as done; the caller holds the lock.
+// step counts an item as done.
 func (s *run) step() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.done++
 	if s.Progress != nil {
 		s.Progress(s.done, s.all)
@@ -289,9 +281,14 @@ func (s *run) step() {
 }
 
 // watchLatency sends the canary now and then: when a query that costs nothing
-// takes much longer than before, live traffic waits too.
+// takes much longer than before, live traffic waits too. Canaries take their
+// turn like every request, and a small share of a limited rate.
 func (s *run) watchLatency(ctx context.Context) {
-	tick := time.NewTicker(canaryEvery)
+	interval := canaryEvery
+	if s.Settings.PerSecond > 0 {
+		interval = max(interval, time.Duration(canaryShare/s.Settings.PerSecond*float64(time.Second)))
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var canary trend
 	for {
@@ -300,18 +297,25 @@ func (s *run) watchLatency(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		t, err := s.pace.acquire(ctx)
+		if err != nil {
+			return
+		}
 		start := time.Now()
-		if err := s.Planner.Probe(ctx); err != nil {
-			if errors.Is(err, planner.ErrExecuted) { // it was reloaded with another configuration
+		err = s.Planner.Probe(ctx)
+		took := time.Since(start)
+		signal := signalOf(err)
+		switch {
+		case stops(err): // it was reloaded with another configuration
+			if errors.Is(err, planner.ErrExecuted) {
 				s.mu.Lock()
 				s.rep.Executed++
 				s.mu.Unlock()
-				s.cancel(err)
 			}
-			continue
+			s.cancel(err)
+		case err == nil && canary.add(took, 0):
+			signal = SignalSlow
 		}
-		if canary.add(time.Since(start), time.Millisecond) {
-			s.pace.slow()
-		}
+		s.pace.release(t, signal)
 	}
 }

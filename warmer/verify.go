@@ -3,52 +3,48 @@ package warmer
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/planwarm/planwarm/planner"
 	"golang.org/x/sync/errgroup"
 )
 
-// verify asks for each planned item whether it is in the cache now: the first
-// check of an entry, never repeated, gives the share that is really warm.
-func (s *run) verify(ctx context.Context) error {
+// verify asks for each plan that was missing whether it is in the cache now:
+// the first check of an entry, never repeated, gives the share that is really warm.
+func (s *run) verify(ctx context.Context) {
 	v, ok := s.Planner.(planner.Verifier)
 	if !ok {
 		for _, it := range s.planned {
 			s.warm = append(s.warm, it.ID)
 		}
-		return nil
+		return
 	}
 	var g errgroup.Group
-	for _, it := range slices.Clone(s.planned) {
-		t, err := s.pace.acquire(ctx)
+	for _, it := range s.planned {
+		t, err := s.acquire(ctx)
 		if err != nil {
-			return errors.Join(g.Wait(), s.stop(err, 0))
+			break
 		}
 		g.Go(func() error {
 			hit, err := v.Verify(ctx, it.Request)
+			s.checked(it, hit, err) // before the ticket is free, or one more could be sent
+			s.pace.hold(planner.RetryAfter(err))
 			s.pace.release(t, signalOf(err))
-			return s.checked(it, hit, err)
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return s.stop(err, 0)
-	}
-	return nil
+	_ = g.Wait() // what stops a run is the cause of its context
 }
 
-func (s *run) checked(it Item, hit planner.Hit, err error) error {
+func (s *run) checked(it Item, hit planner.Hit, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case errors.Is(err, planner.ErrExecuted), errors.Is(err, planner.ErrRefused):
+	case stops(err):
 		if errors.Is(err, planner.ErrExecuted) {
 			s.rep.Executed++
 		}
 		s.cancel(err)
-		return err
-	case err != nil:
-		return nil // a check that got no answer says nothing
+	case err != nil: // a check that got no answer says nothing
 	case hit == planner.HitYes:
 		s.rep.Checked++
 		s.rep.Verified++
@@ -58,5 +54,4 @@ func (s *run) checked(it Item, hit planner.Hit, err error) error {
 	default:
 		s.warm = append(s.warm, it.ID) // the router does not tell: taken as planned
 	}
-	return nil
 }
