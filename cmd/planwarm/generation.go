@@ -25,6 +25,7 @@ type generation struct {
 	log      *zap.Logger
 	registry *prometheus.Registry
 	storage  *storage
+	bucket   cdnsource.Bucket // of storage, counted
 	graphs   []*graphPart
 	warmer   *warmer.Warmer
 
@@ -62,6 +63,9 @@ func (g *generation) start(ctx context.Context) error {
 	if g.storage, err = g.host.open(ctx, g.config); err != nil {
 		return err
 	}
+	if g.bucket, err = cdnsource.Instrument(g.storage.bucket, g.registry); err != nil {
+		return err
+	}
 	for _, gc := range g.config.Graphs {
 		part, err := g.newGraphPart(ctx, gc)
 		if err != nil {
@@ -69,6 +73,7 @@ func (g *generation) start(ctx context.Context) error {
 		}
 		g.graphs = append(g.graphs, part)
 	}
+	g.registry.MustRegister(tableMetrics{g.graphs})
 	if err := g.buildWarmer(ctx); err != nil {
 		return err
 	}

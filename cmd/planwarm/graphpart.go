@@ -32,7 +32,7 @@ func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPa
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = g.storage.store(g.config, sign, g.log); err != nil {
+	if p.store, err = g.storage.storeOn(g.bucket, g.config, sign, g.log); err != nil {
 		return nil, err
 	}
 	if p.table, err = g.host.table(g.config, p.id); err != nil {

@@ -89,5 +89,10 @@ func openStorage(ctx context.Context, c config.Config, announce bool, log *zap.L
 
 // store runs the bucket protocol on the storage. sign may be nil.
 func (s *storage) store(c config.Config, sign func(*manifest.Manifest) error, log *zap.Logger) (*cdnsource.Store, error) {
-	return cdnsource.NewStore(cdnsource.Options{Bucket: s.bucket, Prefix: s.prefix, Retention: c.Bucket.Retention, Sign: sign, Logger: log})
+	return s.storeOn(s.bucket, c, sign, log)
+}
+
+// storeOn is store on a wrapped bucket.
+func (s *storage) storeOn(b cdnsource.Bucket, c config.Config, sign func(*manifest.Manifest) error, log *zap.Logger) (*cdnsource.Store, error) {
+	return cdnsource.NewStore(cdnsource.Options{Bucket: b, Prefix: s.prefix, Retention: c.Bucket.Retention, Sign: sign, Logger: log})
 }
