@@ -28,12 +28,3 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	}
 }
-
-// after calls f once later unless ctx has ended by then. It starts no goroutine that has to be awaited.
-func after(ctx context.Context, d time.Duration, f func()) {
-	time.AfterFunc(d, func() {
-		if ctx.Err() == nil {
-			f()
-		}
-	})
-}

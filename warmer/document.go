@@ -31,10 +31,7 @@ func (w *Warmer) Document(ctx context.Context, id manifest.Graph) (Pullable, err
 		return Pullable{}, err
 	}
 	g.awaitFetch(ctx)
-	l, err := g.listing(ctx, g.pullCapacity())
-	if err != nil {
-		return Pullable{}, err
-	}
+	l := g.listing(g.pullCapacity())
 	if len(l.Entries) == 0 {
 		return Pullable{}, fmt.Errorf("graph %s: %w", id, ErrNotFound)
 	}

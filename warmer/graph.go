@@ -140,7 +140,7 @@ func (g *graph) schemaChanged() {
 
 func (g *graph) triggerRouters(r Reason) {
 	for _, x := range g.routers {
-		x.queue.add(r)
+		x.trigger(r)
 	}
 }
 

@@ -1,8 +1,6 @@
 package warmer
 
 import (
-	"context"
-
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
 )
@@ -12,6 +10,7 @@ type Listing struct {
 	Entries []manifest.Entry
 	Origin  Origin
 	Broken  []Broken // entries that the current schema refuses; not among Entries
+	Limit   int      // how many plans are worth sending; 0: no limit is known
 }
 
 // Broken is an operation that the current schema refuses.
@@ -23,7 +22,7 @@ type Broken struct {
 
 // listing chooses the entries for a router, without those that the current
 // schema refuses: sending them would only make the router log errors.
-func (g *graph) listing(_ context.Context, c Capacity) (Listing, error) {
+func (g *graph) listing(c Capacity) Listing {
 	src := g.sources()
 	src.Limit = g.opts.Warm.Limit
 	if src.Limit == 0 {
@@ -49,7 +48,8 @@ func (g *graph) listing(_ context.Context, c Capacity) (Listing, error) {
 	}
 	src.Manifest, src.LastGood, src.Snapshot = sift(src.Manifest), sift(src.LastGood), sift(src.Snapshot)
 	l.Entries, l.Origin = Choose(src)
-	return l, nil
+	l.Limit = src.Limit
+	return l
 }
 
 // sources gathers what a list can be made from now.

@@ -2,6 +2,7 @@ package warmer
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -9,6 +10,7 @@ import (
 // metrics are the counters of one Warmer.
 type metrics struct {
 	runs          *prometheus.CounterVec
+	rebuilds      *prometheus.CounterVec
 	plans         *prometheus.CounterVec
 	share         *prometheus.GaugeVec
 	runSeconds    *prometheus.HistogramVec
@@ -21,11 +23,14 @@ type metrics struct {
 
 var seconds = prometheus.ExponentialBuckets(0.005, 2, 14) // 5 ms to 41 s
 
-func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) *metrics {
+func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) (*metrics, error) {
 	m := &metrics{
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "planwarm_warm_runs_total", Help: "Warm-up runs by router and outcome.",
 		}, []string{"router", "outcome"}),
+		rebuilds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "planwarm_router_rebuilds_total", Help: "Rebuilds of a router's graph that were seen.",
+		}, []string{"router"}),
 		plans: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "planwarm_warm_operations_total", Help: "Operations of warm-up runs by router and outcome.",
 		}, []string{"router", "outcome"}),
@@ -51,25 +56,37 @@ func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) *metrics {
 			Name: "planwarm_recompute_seconds", Help: "Duration of recomputes.", Buckets: seconds,
 		}, []string{"graph"}),
 	}
-	reg.MustRegister(m.runs, m.plans, m.share, m.runSeconds, m.publishes, m.operations, m.sequence, m.fetchFailures, m.buildSeconds)
+	for _, c := range []prometheus.Collector{
+		m.runs, m.rebuilds, m.plans, m.share, m.runSeconds, m.publishes, m.operations, m.sequence, m.fetchFailures, m.buildSeconds,
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	m.known(graphs)
-	return m
+	return m, nil
 }
 
 // The outcomes, created at start so that a rate over them is never missing.
 var (
-	runOutcomes     = []string{"warm", "stopped", "degraded"}
+	runOutcomes     = []string{"warm", "stopped", "degraded", "interrupted"}
 	planOutcomes    = []string{"planned", "already_warm", "failed", "skipped", "executed"}
 	publishOutcomes = []string{"published", "unchanged", "waiting", "held", "no_schema", "failed"}
 )
 
 func (m *metrics) known(graphs []GraphOptions) {
 	for _, g := range graphs {
-		m.fetchFailures.WithLabelValues(g.Graph.String())
+		graph := g.Graph.String()
+		m.fetchFailures.WithLabelValues(graph)
+		m.operations.WithLabelValues(graph)
+		m.sequence.WithLabelValues(graph)
+		m.buildSeconds.WithLabelValues(graph)
 		for _, o := range publishOutcomes {
-			m.publishes.WithLabelValues(g.Graph.String(), o)
+			m.publishes.WithLabelValues(graph, o)
 		}
 		for _, r := range g.Routers {
+			m.rebuilds.WithLabelValues(r.Name)
+			m.runSeconds.WithLabelValues(r.Name)
 			for _, o := range runOutcomes {
 				m.runs.WithLabelValues(r.Name, o)
 			}
@@ -80,13 +97,10 @@ func (m *metrics) known(graphs []GraphOptions) {
 	}
 }
 
-func (m *metrics) observeRun(router string, rec RunRecord) {
-	outcome := "warm"
-	switch {
-	case rec.Executed > 0:
-		outcome = "stopped"
-	case rec.Stopped != "":
-		outcome = "degraded"
+func (m *metrics) observeRun(router string, rec RunRecord, phase Phase) {
+	outcome := string(phase)
+	if phase == PhaseWarming { // another run follows
+		outcome = "interrupted"
 	}
 	m.runs.WithLabelValues(router, outcome).Inc()
 	for o, n := range map[string]int{

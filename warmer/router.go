@@ -31,39 +31,12 @@ type RouterOptions struct {
 	OnReady  func()        // called when a run finds the router serving; may be nil
 }
 
-// RouterState is what status shows of a router.
-type RouterState struct {
-	Name       string     `json:"name"`
-	Phase      Phase      `json:"phase"`
-	Generation int        `json:"generation"` // counts the router's rebuilds that were seen
-	Warm       int        `json:"warm"`       // plans proven in this generation
-	LastSign   string     `json:"lastSign,omitempty"`
-	LastRun    *RunRecord `json:"lastRun,omitempty"`
-}
-
-// Phase is what a router's warmer is doing.
-type Phase string
-
-// The phases.
-const (
-	PhaseWaiting  Phase = "waiting"  // for the router to be ready
-	PhaseWarming  Phase = "warming"  //
-	PhaseWarm     Phase = "warm"     // the last run went through its list
-	PhaseStopped  Phase = "stopped"  // the router does not honour plan-only requests
-	PhaseDegraded Phase = "degraded" // the last run ended early for another reason
-)
-
-// RunRecord is one run that took place.
-type RunRecord struct {
-	At      time.Time `json:"at"`
-	Reasons []Reason  `json:"reasons"`
-	Origin  Origin    `json:"origin"`
-	Broken  []Broken  `json:"broken,omitempty"` // operations that were not sent, since the schema refuses them; at most 100
-	Report
-}
-
 // lister gives the entries to warm now, cut to what a router can hold.
-type lister func(ctx context.Context, c Capacity) (Listing, error)
+type lister func(c Capacity) Listing
+
+// errRebuilt ends a run whose router has lost its plans meanwhile: the next one
+// begins with the head of the list again.
+var errRebuilt = errors.New("router rebuilt its graph")
 
 // router warms one replica.
 type router struct {
@@ -75,11 +48,14 @@ type router struct {
 	queue   *queue
 	first   chan struct{} // closed after the first run
 
-	mu       sync.Mutex
-	state    RouterState
-	proven   map[string]bool
-	distrust bool // it executed a plan-only request: no run before something changed
-	once     sync.Once
+	settled, missed *time.Timer // owned by run
+
+	mu        sync.Mutex
+	state     RouterState
+	proven    map[string]bool         // what need not be sent again in this generation
+	distrust  bool                    // it executed or refused a plan-only request: no run before something changed
+	interrupt context.CancelCauseFunc // ends the run that is under way; nil when there is none
+	once      sync.Once
 }
 
 func newRouter(o RouterOptions, list lister, refetch func(), m *metrics, log *zap.Logger) *router {
@@ -90,17 +66,34 @@ func newRouter(o RouterOptions, list lister, refetch func(), m *metrics, log *za
 	}
 }
 
+// trigger asks for a run. One that is under way goes on unless the router has
+// lost what it is about.
+func (r *router) trigger(reason Reason) {
+	r.queue.add(reason)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reason.rebuilds() && r.interrupt != nil {
+		r.interrupt(errRebuilt)
+	}
+}
+
 // run works off triggers until ctx ends.
 func (r *router) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	r.settled = time.AfterFunc(settle, func() { r.trigger(ReasonReload) })
+	r.settled.Stop() // until the first pull
+	r.missed = time.AfterFunc(missDebounce, func() { r.trigger(ReasonMisses) })
+	r.missed.Stop() // until the first miss
+	defer r.settled.Stop()
+	defer r.missed.Stop()
 	if w, ok := r.Planner.(planner.Watcher); ok {
 		wg.Go(func() { r.watch(ctx, w) })
 	}
 	if r.Interval > 0 {
-		wg.Go(func() { every(ctx, r.Interval, func() { r.queue.add(ReasonInterval) }) })
+		wg.Go(func() { every(ctx, r.Interval, func() { r.trigger(ReasonInterval) }) })
 	}
-	r.queue.add(ReasonStart)
+	r.trigger(ReasonStart)
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,38 +112,52 @@ func (r *router) watch(ctx context.Context, w planner.Watcher) {
 		r.state.LastSign = sign.Sign
 		r.mu.Unlock()
 		r.log.Info("router reload seen", zap.String("sign", sign.Sign))
-		r.queue.add(ReasonReload)
+		r.trigger(ReasonReload)
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("router is no longer watched for reloads", zap.Error(err))
 	}
 }
 
-// pulled notes that the router fetches its warm-up. It swaps its graph some
-// time later, so a second round follows.
-func (r *router) pulled(ctx context.Context) {
-	r.queue.add(ReasonPull)
-	after(ctx, settle, func() { r.queue.add(ReasonReload) })
-}
-
 // round answers one set of triggers with one run, waiting for the router as
-// long as it cannot be reached.
+// long as it cannot be reached. Triggers that come while it waits join it.
 func (r *router) round(ctx context.Context, reasons []Reason) {
-	if slices.ContainsFunc(reasons, Reason.rebuilds) {
-		r.rebuilt()
-	}
+	r.note(reasons)
 	if !r.wanted(reasons) {
 		return
 	}
 	if !slices.ContainsFunc(reasons, Reason.urgent) && r.Jitter > 0 {
-		pause(ctx, rand.N(r.Jitter))
+		reasons = r.await(ctx, rand.N(r.Jitter), reasons)
 	}
 	for wait := downPause; ctx.Err() == nil; wait = min(2*wait, downPauseMax) {
-		if err := r.warmOnce(ctx, reasons); !errors.Is(err, planner.ErrUnavailable) {
+		err := r.warmOnce(ctx, &reasons)
+		if !errors.Is(err, planner.ErrUnavailable) && !errors.Is(err, planner.ErrOverloaded) {
 			return
 		}
 		r.setPhase(PhaseWaiting)
-		pause(ctx, wait)
+		reasons = r.await(ctx, max(wait, planner.RetryAfter(err)), reasons)
+	}
+}
+
+// await waits, at most until a trigger that is urgent, and returns the reasons
+// with those that came meanwhile.
+func (r *router) await(ctx context.Context, d time.Duration, reasons []Reason) []Reason {
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return reasons
+		case <-limit.C:
+			return reasons
+		case <-r.queue.ready:
+			more := r.queue.take()
+			r.note(more)
+			reasons = union(reasons, more)
+			if slices.ContainsFunc(more, Reason.urgent) {
+				return reasons
+			}
+		}
 	}
 }
 
@@ -159,41 +166,75 @@ func (r Reason) urgent() bool {
 	return r.rebuilds() || r == ReasonPerson || r == ReasonMisses
 }
 
-// wanted is false for a router that executed a plan-only request, until
-// something happened that may have changed its mind.
+// wanted is false for a router that executed or refused a plan-only request,
+// until something happened that may have changed its mind: one canary for each
+// reload is the most that may be executed.
 func (r *router) wanted(reasons []Reason) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !r.distrust || slices.ContainsFunc(reasons, func(x Reason) bool { return x.rebuilds() || x == ReasonPerson })
 }
 
-// rebuilt forgets what was proven: the router lost its plans.
-func (r *router) rebuilt() {
+// note takes over what triggers say of the router. After a rebuild nothing is
+// proven any more, and a person who asks wants to see it proven.
+func (r *router) note(reasons []Reason) {
+	if slices.Contains(reasons, ReasonPull) {
+		// It fetches its warm-up now and swaps its graph some time later.
+		r.settled.Reset(settle)
+	} else if slices.Contains(reasons, ReasonReload) {
+		r.settled.Stop() // the swap was seen
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Generation++
+	switch {
+	case slices.ContainsFunc(reasons, Reason.rebuilds):
+		r.state.Generation++
+		r.metrics.rebuilds.WithLabelValues(r.Name).Inc()
+	case !slices.Contains(reasons, ReasonPerson):
+		return
+	}
 	r.state.Warm = 0
 	clear(r.proven)
 }
 
-func (r *router) warmOnce(ctx context.Context, reasons []Reason) error {
-	l, err := r.list(ctx, r.Capacity)
-	if err != nil {
-		return err
-	}
+// warmOnce makes one run. It returns the run's error, and adds to reasons what
+// was asked for until the run began.
+func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.setInterrupt(cancel)
+	defer r.setInterrupt(nil)
+	more := r.queue.take() // whatever comes later interrupts
+	r.note(more)
+	*reasons = union(*reasons, more)
+
+	l := r.list(r.Capacity)
 	all := Items(l.Entries, r.Exact)
+	if l.Limit > 0 {
+		all = all[:min(len(all), l.Limit)] // each set of conditions is a plan of its own
+	}
 	todo, generation := r.unproven(all)
 	r.setPhase(PhaseWarming)
 	started := time.Now()
-	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings}.Run(ctx, todo)
-	if errors.Is(err, planner.ErrUnavailable) && rep.Planned+rep.AlreadyWarm == 0 {
-		return err
-	}
-	if r.OnReady != nil && ctx.Err() == nil {
+	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings}.Run(work, todo)
+	answered := rep.Planned+rep.AlreadyWarm > 0 || len(todo) > 0 && (err == nil || stops(err))
+	if answered && r.OnReady != nil {
 		r.OnReady()
 	}
-	r.finish(ctx, RunRecord{At: started, Reasons: reasons, Origin: l.Origin, Broken: l.Broken[:min(len(l.Broken), maxShown)], Report: rep}, warm, generation, err)
+	if !answered && (errors.Is(err, planner.ErrUnavailable) || errors.Is(err, planner.ErrOverloaded)) {
+		return err
+	}
+	r.finish(RunRecord{
+		At: started.UTC(), Generation: generation, Reasons: *reasons, Origin: l.Origin,
+		Broken: l.Broken[:min(len(l.Broken), maxShown)], Report: rep,
+	}, warm, err)
 	return err
+}
+
+func (r *router) setInterrupt(f context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupt = f
 }
 
 func (r *router) unproven(all []Item) ([]Item, int) {
@@ -209,31 +250,38 @@ func (r *router) unproven(all []Item) ([]Item, int) {
 }
 
 // finish records a run and opens the gate that readiness waits for.
-func (r *router) finish(ctx context.Context, rec RunRecord, warm []string, generation int, err error) {
+func (r *router) finish(rec RunRecord, warm []string, err error) {
+	interrupted := errors.Is(err, errRebuilt) || errors.Is(err, context.Canceled)
 	r.mu.Lock()
-	if generation == r.state.Generation {
+	if !errors.Is(err, errRebuilt) {
 		for _, id := range warm {
 			r.proven[id] = true
 		}
 		r.state.Warm = len(r.proven)
 	}
-	r.distrust = errors.Is(err, planner.ErrExecuted) || errors.Is(err, planner.ErrRefused)
+	if !interrupted {
+		r.distrust = stops(err)
+	}
 	switch {
+	case interrupted: // another run follows, or nothing
 	case r.distrust:
 		r.state.Phase = PhaseStopped
-	case err != nil || rec.Stopped != "":
+	case rec.Stopped != "":
 		r.state.Phase = PhaseDegraded
 	default:
 		r.state.Phase = PhaseWarm
 	}
+	phase := r.state.Phase
 	r.state.LastRun = &rec
 	r.mu.Unlock()
-	r.once.Do(func() { close(r.first) })
-	r.metrics.observeRun(r.Name, rec)
+	if !interrupted {
+		r.once.Do(func() { close(r.first) })
+	}
+	r.metrics.observeRun(r.Name, rec, phase)
 	r.logRun(rec, err)
 	if rec.Checked > rec.Verified && !slices.Contains(rec.Reasons, ReasonMisses) {
 		r.refetch()
-		after(ctx, missDebounce, func() { r.queue.add(ReasonMisses) })
+		r.missed.Reset(missDebounce)
 	}
 }
 
@@ -241,11 +289,13 @@ func (r *router) logRun(rec RunRecord, err error) {
 	fields := []zap.Field{
 		zap.String("origin", string(rec.Origin)), zap.Any("reasons", rec.Reasons),
 		zap.Int("planned", rec.Planned), zap.Int("already_warm", rec.AlreadyWarm), zap.Int("failed", rec.Failed),
-		zap.Int("skipped", rec.Skipped), zap.Float64("took_ms", rec.TookMs),
+		zap.Int("skipped", rec.Skipped), zap.Int("broken", len(rec.Broken)), zap.Float64("took_ms", rec.TookMs),
 	}
 	switch {
 	case errors.Is(err, planner.ErrExecuted):
 		r.log.Error("router executes plan-only requests, warming stopped", fields...)
+	case errors.Is(err, errRebuilt), errors.Is(err, context.Canceled):
+		r.log.Debug("warm-up interrupted", append(fields, zap.Error(err))...)
 	case err != nil:
 		r.log.Warn("warm-up ended early", append(fields, zap.Error(err))...)
 	default:

@@ -50,7 +50,10 @@ func New(o Options) (*Warmer, error) {
 		graphs: map[manifest.Graph]*graph{}, timeout: o.ReadyTimeout,
 		log: o.Logger.With(zap.String("component", "warmer")), ready: make(chan struct{}),
 	}
-	m := newMetrics(o.Registerer, o.Graphs)
+	m, err := newMetrics(o.Registerer, o.Graphs)
+	if err != nil {
+		return nil, err
+	}
 	for _, gopts := range o.Graphs {
 		if err := gopts.validate(); err != nil {
 			return nil, fmt.Errorf("graph %s: %w", gopts.Graph, err)
@@ -89,7 +92,7 @@ func (o GraphOptions) validate() error {
 	return nil
 }
 
-// Run works until ctx ends, then saves a last checkpoint of each graph.
+// Run works until ctx ends, then saves a last checkpoint of each graph. It is called once.
 func (w *Warmer) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, g := range w.order {
@@ -146,14 +149,12 @@ func (w *Warmer) Trigger(_ context.Context, id manifest.Graph, r Reason) error {
 }
 
 // Pulled notes that a router of the graph fetched its warm-up: it rebuilds.
-func (w *Warmer) Pulled(ctx context.Context, id manifest.Graph) error {
+func (w *Warmer) Pulled(_ context.Context, id manifest.Graph) error {
 	g, err := w.graph(id)
 	if err != nil {
 		return err
 	}
-	for _, r := range g.routers {
-		r.pulled(ctx)
-	}
+	g.triggerRouters(ReasonPull)
 	return nil
 }
 
