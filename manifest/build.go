@@ -117,7 +117,8 @@ func (b *builder) leave(c *Candidate, why Reason, detail string) {
 
 func (b *builder) leaveSlot(s *slot, why Reason, detail string, place int) {
 	l := leftOut(s.main, why, detail)
-	l.P90Ms, l.Executions, l.Place = s.entry.Planwarm.P90Ms, s.entry.Planwarm.Executions, place
+	d := &s.entry.Planwarm
+	l.P90Ms, l.Samples, l.Executions, l.Place = d.P90Ms, d.Samples, d.Executions, place
 	b.left = append(b.left, l)
 }
 

@@ -47,6 +47,7 @@ type LeftOut struct {
 	Client        *Client       `json:"client,omitempty"`
 	PinID         string        `json:"pinId,omitempty"`
 	P90Ms         float64       `json:"p90Ms,omitempty"`
+	Samples       uint64        `json:"samples,omitempty"`
 	Executions    uint64        `json:"executions,omitempty"`
 	Reason        Reason        `json:"reason"`
 	Detail        string        `json:"detail,omitempty"`
@@ -56,7 +57,7 @@ type LeftOut struct {
 func leftOut(c *Candidate, why Reason, detail string) LeftOut {
 	l := LeftOut{
 		OperationName: c.Request.OperationName, PlanKey: c.Planwarm.PlanKey, Source: SourceTelemetry, Type: c.Planwarm.Type,
-		Client: c.Client, P90Ms: c.Planwarm.P90Ms, Executions: c.Planwarm.Executions, Reason: why, Detail: detail,
+		Client: c.Client, P90Ms: c.Planwarm.P90Ms, Samples: c.Planwarm.Samples, Executions: c.Planwarm.Executions, Reason: why, Detail: detail,
 	}
 	if c.Pin != nil {
 		l.Source, l.PinID = SourceManual, c.Pin.ID
