@@ -31,24 +31,45 @@ func (w *Warmer) Document(ctx context.Context, id manifest.Graph) (Pullable, err
 		return Pullable{}, err
 	}
 	g.awaitFetch(ctx)
-	l := g.listing(g.pullCapacity())
+	g.lists.mu.Lock()
+	defer g.lists.mu.Unlock()
+	l := g.listed(g.pullCapacity())
 	if len(l.Entries) == 0 {
 		return Pullable{}, fmt.Errorf("graph %s: %w", id, ErrNotFound)
 	}
-	g.mu.Lock()
-	m := g.fetched.current
-	if l.Origin != OriginManifest {
-		m = manifest.Manifest{Sequence: g.fetched.lastGood.Sequence, GeneratedAt: g.fetched.lastGood.GeneratedAt}
+	if l.document == nil {
+		if l.document, err = l.encode(g.opts.Schema.Current()); err != nil {
+			return Pullable{}, fmt.Errorf("graph %s: %w", id, err)
+		}
 	}
-	g.mu.Unlock()
-	m.Format, m.Graph, m.Signature = manifest.Format, id, nil // merged and resolved, it is not what was signed
-	m.Operations = resolved(l.Entries, g.opts.Schema.Current())
-	body, err := manifest.Encode(m)
-	if err != nil {
-		return Pullable{}, fmt.Errorf("encode manifest: %w", err)
+	return *l.document, nil
+}
+
+// encode makes the document of a list: as many entries as are worth pulling,
+// and fit into a manifest.
+func (l *listed) encode(sc *schema.Schema) (*Pullable, error) {
+	m := l.head
+	m.Operations = resolved(l.Entries, sc)
+	limit := manifest.MaxEntries
+	if l.Limit > 0 {
+		limit = min(limit, l.Limit) // each set of conditions is a plan of its own
 	}
-	sum := sha256.Sum256(body)
-	return Pullable{Body: body, Digest: hex.EncodeToString(sum[:]), Sequence: m.Sequence, Modified: m.GeneratedAt, Origin: l.Origin}, nil
+	m.Operations = m.Operations[:min(len(m.Operations), limit)]
+	if len(m.Operations) == 0 {
+		return nil, ErrNotFound
+	}
+	for {
+		body, err := manifest.Encode(m)
+		if errors.Is(err, manifest.ErrTooLarge) && len(m.Operations) > 1 {
+			m.Operations = m.Operations[:len(m.Operations)*3/4] // the tail is worth least
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encode manifest: %w", err)
+		}
+		sum := sha256.Sum256(body)
+		return &Pullable{Body: body, Digest: hex.EncodeToString(sum[:]), Sequence: m.Sequence, Modified: m.GeneratedAt, Origin: l.Origin}, nil
+	}
 }
 
 // pullCapacity is that of the smallest router: the same document goes to all.
@@ -64,7 +85,9 @@ func (g *graph) pullCapacity() Capacity {
 
 // resolved turns each set of conditions into an entry with @skip and @include
 // decided in the text. Where that fails the set is left out: the router would
-// plan something nobody asks for.
+// plan something nobody asks for. So is an entry that breaks a rule of the
+// format, such as one of telemetry with a client of many bytes: it must not
+// cost the others.
 func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
 	out := make([]manifest.Entry, 0, len(entries))
 	seen := map[string]bool{}
@@ -81,7 +104,7 @@ func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
 				x.Request = manifest.Request{OperationName: x.Request.OperationName, Query: text}
 			}
 			x.Planwarm.Conditions, x.Planwarm.Variants = nil, nil
-			if k := x.Key(); !seen[k] {
+			if k := x.Key(); !seen[k] && x.Validate() == nil {
 				seen[k] = true
 				out = append(out, x)
 			}

@@ -28,6 +28,7 @@ type fetched struct {
 	err      error
 	at       time.Time
 	done     bool // there was a first fetch
+	version  int  // counts changes of current and lastGood
 }
 
 // fetchLoop keeps the fetched manifest current: at once, then each poll, and when asked.
@@ -54,26 +55,33 @@ func (g *graph) fetch(ctx context.Context) {
 	if err == nil && len(m.Operations) == 0 {
 		err = errors.New("manifest has no operations")
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // planwarm ends; it says nothing of the manifest
+	}
 	g.mu.Lock()
 	was := g.fetched
-	g.fetched.err, g.fetched.at, g.fetched.done = err, time.Now(), true
+	now := fetched{err: err, at: time.Now().UTC(), done: true, lastGood: was.lastGood, version: was.version}
 	if err == nil {
-		g.fetched.current, g.fetched.lastGood = m, m
-	} else {
-		g.fetched.current = manifest.Manifest{}
+		now.current, now.lastGood = m, m
 	}
+	isNew := now.current.Sequence != was.current.Sequence || now.current.Writer != was.current.Writer
+	if isNew {
+		now.version++
+	}
+	g.fetched = now
 	g.mu.Unlock()
-	if !was.done {
-		close(g.firstFetch)
-	}
 	switch {
-	case err == nil && (was.current.Sequence != m.Sequence || was.current.Writer != m.Writer):
+	case err == nil && isNew:
 		g.log.Info("manifest fetched", zap.Uint64("sequence", m.Sequence), zap.Int("operations", len(m.Operations)))
+		g.listing(g.pullCapacity()) // made now, so that no router waits for it
 		g.triggerRouters(ReasonManifest)
-	case err != nil && (was.err == nil || !was.done):
-		g.metrics.fetchFailures.WithLabelValues(g.opts.Graph.String()).Inc()
-		g.log.Warn("manifest cannot be had", zap.Error(err))
 	case err != nil:
 		g.metrics.fetchFailures.WithLabelValues(g.opts.Graph.String()).Inc()
+		if was.err == nil {
+			g.log.Warn("manifest cannot be had", zap.Error(err))
+		}
+	}
+	if !was.done {
+		close(g.firstFetch)
 	}
 }

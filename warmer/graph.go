@@ -46,16 +46,11 @@ type WarmOptions struct {
 	Poll     time.Duration // between fetches of the manifest
 }
 
-// maxSnapshot bounds the snapshot: no plan cache that is known holds more.
-const maxSnapshot = 2048
-
-// memo sizes: verdicts of a schema on texts, identities of texts.
+// Memo sizes: verdicts of schemas on texts, and keyers.
 const (
 	verdictMemo = 20_000
 	keyerMemo   = 2 // of the schema and of the one before
 )
-
-type verdictKey struct{ schema, text, name string }
 
 // graph is the state of one graph.
 type graph struct {
@@ -63,10 +58,14 @@ type graph struct {
 	log      *zap.Logger
 	metrics  *metrics
 	routers  []*router
-	verdicts *lru.Cache[verdictKey, verdict]
+	verdicts *lru.Cache[digest, verdict]
 	keyers   *lru.Cache[string, *lazyKeyer]
 	refetch  *queue
 	publish  *queue
+
+	started  time.Time
+	snapshot snapshot
+	lists    listings
 
 	firstFetch  chan struct{} // closed after the first fetch
 	recomputing chan struct{} // holds one token while the manifest is being recomputed
@@ -77,7 +76,7 @@ type graph struct {
 }
 
 func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
-	verdicts, err := lru.New[verdictKey, verdict](verdictMemo)
+	verdicts, err := lru.New[digest, verdict](verdictMemo)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +86,7 @@ func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
 	}
 	g := &graph{
 		opts: o, log: log.With(zap.String("graph", o.Graph.String())), metrics: m, verdicts: verdicts, keyers: keyers,
-		refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
+		started: time.Now(), refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
 	}
 	for _, ro := range o.Routers {
 		g.routers = append(g.routers, newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log))
@@ -114,13 +113,13 @@ func (g *graph) run(ctx context.Context) {
 	}
 }
 
-// awaitFetch lets the first run of a router begin with the manifest rather than
-// with the fallback that is there a moment earlier.
+// awaitFetch lets the first run and the first pull of a router begin with the
+// manifest rather than with the fallback that is there a moment earlier.
 func (g *graph) awaitFetch(ctx context.Context) {
 	if g.opts.Fetcher == nil {
 		return
 	}
-	limit := time.NewTimer(firstFetchWait)
+	limit := time.NewTimer(time.Until(g.started.Add(firstFetchWait)))
 	defer limit.Stop()
 	select {
 	case <-ctx.Done():
@@ -129,6 +128,7 @@ func (g *graph) awaitFetch(ctx context.Context) {
 	}
 }
 
+// firstFetchWait is how long after the start somebody waits for the first fetch.
 const firstFetchWait = 3 * time.Second
 
 // schemaChanged reacts to a new schema: what broke is found, the manifest is

@@ -1,6 +1,8 @@
 package warmer
 
 import (
+	"sync"
+
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
 )
@@ -20,72 +22,108 @@ type Broken struct {
 	Reason  string `json:"reason"`
 }
 
+// listings remembers what was made of one state of the sources: routers pull
+// the same list again and again.
+type listings struct {
+	mu      sync.Mutex
+	state   listState
+	byLimit map[int]*listed // one for each size of plan cache
+}
+
+// listState says what a listing was made from.
+type listState struct {
+	fetch    int // counts changes of the fetched manifest
+	snapshot int // counts snapshots
+	schema   string
+}
+
+// listed is a listing with the head of the manifest that it is served under
+// and, once somebody pulled it, its document.
+type listed struct {
+	Listing
+	head     manifest.Manifest
+	document *Pullable
+}
+
 // listing chooses the entries for a router, without those that the current
 // schema refuses: sending them would only make the router log errors.
 func (g *graph) listing(c Capacity) Listing {
-	src := g.sources()
-	src.Limit = g.opts.Warm.Limit
-	if src.Limit == 0 {
-		src.Limit = c.Limit()
-	}
+	g.lists.mu.Lock()
+	defer g.lists.mu.Unlock()
+	return g.listed(c).Listing
+}
+
+// listed is listing for who holds the lock of g.lists.
+func (g *graph) listed(c Capacity) *listed {
 	sc := g.opts.Schema.Current()
-	var l Listing
-	seen := map[string]bool{}
-	sift := func(entries []manifest.Entry) []manifest.Entry {
-		kept := make([]manifest.Entry, 0, len(entries))
-		for _, e := range entries {
-			reason := g.judge(sc, e.Request.Query, e.Request.OperationName).refused
-			if reason == "" {
-				kept = append(kept, e)
-				continue
-			}
-			if id := e.Request.OperationName + "\x00" + e.Planwarm.PlanKey; !seen[id] {
-				seen[id] = true
-				l.Broken = append(l.Broken, Broken{Name: e.Request.OperationName, PlanKey: e.Planwarm.PlanKey, Reason: reason})
-			}
-		}
-		return kept
+	snap := g.snapshot.take(g, sc)
+	g.mu.Lock()
+	f := g.fetched
+	g.mu.Unlock()
+	state := listState{fetch: f.version, snapshot: snap.version, schema: schemaID(sc)}
+	if state != g.lists.state || g.lists.byLimit == nil {
+		g.lists.state, g.lists.byLimit = state, map[int]*listed{}
 	}
-	src.Manifest, src.LastGood, src.Snapshot = sift(src.Manifest), sift(src.LastGood), sift(src.Snapshot)
-	l.Entries, l.Origin = Choose(src)
-	l.Limit = src.Limit
+	limit := g.opts.Warm.Limit
+	if limit == 0 {
+		limit = c.Limit()
+	}
+	if l := g.lists.byLimit[limit]; l != nil {
+		return l
+	}
+	l := g.makeList(sc, f, snap, limit)
+	g.lists.byLimit[limit] = l
 	return l
 }
 
-// sources gathers what a list can be made from now.
-func (g *graph) sources() Sources {
-	snapshot := g.snapshotEntries()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return Sources{
-		Enabled: g.opts.Fetcher != nil, Manifest: g.fetched.current.Operations, LastGood: g.fetched.lastGood.Operations,
-		Snapshot: snapshot, Fallback: g.opts.Warm.Fallback, Merge: g.opts.Warm.Merge,
+func (g *graph) makeList(sc *schema.Schema, f fetched, snap snapshotState, limit int) *listed {
+	s := sieve{g: g, schema: sc, seen: map[digest]bool{}}
+	src := Sources{
+		Enabled: g.opts.Fetcher != nil, Fallback: g.opts.Warm.Fallback, Merge: g.opts.Warm.Merge, Limit: limit,
+		Manifest: s.sift(f.current.Operations), Snapshot: s.sift(snap.entries),
 	}
+	if len(src.Manifest) == 0 {
+		src.LastGood = s.sift(f.lastGood.Operations)
+	}
+	l := &listed{}
+	l.Entries, l.Origin = Choose(src)
+	l.Broken, l.Limit = s.broken, limit
+	l.head = manifest.Manifest{Sequence: f.lastGood.Sequence, GeneratedAt: snap.made, Schema: schemaID(sc)}
+	if l.Origin == OriginManifest {
+		l.head = f.current
+	}
+	// It is merged and cut, and so not what was signed.
+	l.head.Format, l.head.Graph, l.head.Operations, l.head.Signature = manifest.Format, g.opts.Graph, nil, nil
+	return l
 }
 
-// verdict is what the current schema says of an operation.
-type verdict struct {
-	refused       string // why it is refused; "" when it is not
-	introspection bool
-	kind          manifest.OperationType
-}
-
-// judge asks the current schema about an operation, once for each text. While
-// there is no schema everything is accepted.
-func (g *graph) judge(sc *schema.Schema, text, name string) verdict {
+func schemaID(sc *schema.Schema) string {
 	if sc == nil {
-		return verdict{kind: manifest.Query}
+		return ""
 	}
-	key := verdictKey{schema: sc.ID(), text: text, name: name}
-	if v, ok := g.verdicts.Get(key); ok {
-		return v
+	return sc.ID()
+}
+
+// sieve keeps out what a schema refuses.
+type sieve struct {
+	g      *graph
+	schema *schema.Schema
+	broken []Broken
+	seen   map[digest]bool // broken ones: one may be in manifest and snapshot
+}
+
+func (s *sieve) sift(entries []manifest.Entry) []manifest.Entry {
+	kept := make([]manifest.Entry, 0, len(entries))
+	for _, e := range entries {
+		v := s.g.judge(s.schema, e.Request.Query, e.Request.OperationName)
+		if v.refused == "" {
+			kept = append(kept, e)
+			continue
+		}
+		if id := digestOf(e.Request.OperationName, e.Request.Query); !s.seen[id] {
+			s.seen[id] = true
+			s.broken = append(s.broken, Broken{Name: e.Request.OperationName, PlanKey: e.Planwarm.PlanKey, Reason: v.refused})
+		}
 	}
-	var v verdict
-	if op, err := sc.Parse(text, name); err != nil {
-		v.refused = err.Error()
-	} else {
-		v.introspection, v.kind = op.Introspection, operationType(string(op.Type))
-	}
-	g.verdicts.Add(key, v)
-	return v
+	return kept
 }

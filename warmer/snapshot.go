@@ -1,25 +1,65 @@
 package warmer
 
-import "github.com/planwarm/planwarm/manifest"
+import (
+	"sync"
+	"time"
 
-// snapshotEntries are the most used operations as entries, most used first. The
-// table that counts them outlives reloads of the router and of planwarm, and,
-// through its checkpoint, restarts.
-func (g *graph) snapshotEntries() []manifest.Entry {
+	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/schema"
+)
+
+const (
+	// maxSnapshot bounds the snapshot: no plan cache that is known holds more.
+	maxSnapshot = 2048
+	// snapshotAge is how old a snapshot may be. Taking one stops ingest for a
+	// moment, and pulls, runs and status all ask for it.
+	snapshotAge = time.Second
+)
+
+// snapshot holds the most used operations as entries. The table that counts
+// them outlives reloads of the router and of planwarm, and, through its
+// checkpoint, restarts.
+type snapshot struct {
+	mu     sync.Mutex
+	schema string
+	state  snapshotState
+}
+
+type snapshotState struct {
+	entries []manifest.Entry // most used first
+	version int
+	made    time.Time
+}
+
+// take returns the snapshot under a schema, a new one when the last is old.
+func (s *snapshot) take(g *graph, sc *schema.Schema) snapshotState {
 	if g.opts.Usages == nil {
-		return nil
+		return snapshotState{}
 	}
-	sc := g.opts.Schema.Current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.version == 0 || s.schema != schemaID(sc) || time.Since(s.state.made) >= snapshotAge {
+		s.schema = schemaID(sc)
+		s.state = snapshotState{entries: g.hottest(sc), version: s.state.version + 1, made: time.Now().UTC()}
+	}
+	return s.state
+}
+
+// hottest makes entries of the most used operations.
+func (g *graph) hottest(sc *schema.Schema) []manifest.Entry {
 	usages := g.opts.Usages.Hottest(maxSnapshot)
 	entries := make([]manifest.Entry, 0, len(usages))
 	seen := make(map[string]bool, len(usages))
 	for _, u := range usages {
+		if u.Text == "" {
+			continue
+		}
 		v := g.judge(sc, u.Text, u.Name)
-		if u.Text == "" || v.introspection || v.kind == manifest.Subscription {
+		if v.introspection || v.kind == manifest.Subscription {
 			continue
 		}
 		key := u.PlanKey
-		if sc != nil {
+		if sc != nil && v.refused == "" {
 			key = planKey(u, g.keyer(sc))
 		}
 		if !isPlanKey(key) {

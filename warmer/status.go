@@ -40,13 +40,8 @@ func (w *Warmer) Status() Status {
 }
 
 func (g *graph) status() GraphStatus {
-	s := GraphStatus{Graph: g.opts.Graph}
-	if g.opts.Usages != nil {
-		s.Snapshot = len(g.opts.Usages.Hottest(maxSnapshot))
-	}
-	if sc := g.opts.Schema.Current(); sc != nil {
-		s.Schema = sc.ID()
-	}
+	sc := g.opts.Schema.Current()
+	s := GraphStatus{Graph: g.opts.Graph, Schema: schemaID(sc), Snapshot: len(g.snapshot.take(g, sc).entries)}
 	for _, r := range g.routers {
 		s.Routers = append(s.Routers, r.snapshot())
 	}
