@@ -15,9 +15,6 @@ const (
 	maxNames     = 8
 	maxClients   = 16
 	maxOperation = 256 << 10 // bytes of one text
-
-	// operationBytes is about what an operation costs without text and series.
-	operationBytes = 512
 )
 
 // OtherClient stands for all clients of an operation beyond the first 16.

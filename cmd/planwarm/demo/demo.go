@@ -45,8 +45,6 @@ type Demo struct {
 	sidecar    *sidecar
 	router     *routerProcess
 	routerPort string
-	steps      int
-	step       int
 	stops      []func(context.Context) error
 	result     Result
 }
@@ -87,7 +85,6 @@ func (d *Demo) Run(ctx context.Context) (Result, error) {
 		{"a new schema is published while the CDN is broken", d.reloadBroken},
 		{"fallback: every operation that the new schema accepts", d.fallback},
 	}
-	d.steps = len(steps)
 	for i, s := range steps {
 		if d.Progress != nil {
 			d.Progress(i+1, len(steps), s.what)

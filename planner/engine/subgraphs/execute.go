@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 const (
@@ -42,7 +43,7 @@ func (s *schema) prepare(r request) (*execution, *ast.OperationDefinition, gqler
 	if err != nil {
 		return nil, nil, gqlerror.List{gqlerror.WrapIfUnwrapped(err)}
 	}
-	if errs := validator.Validate(s.ast, doc); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(s.ast, doc, rules.NewDefaultRules()); len(errs) > 0 {
 		return nil, nil, errs
 	}
 	op := doc.Operations.ForName(r.OperationName)
