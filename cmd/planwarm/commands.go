@@ -4,7 +4,7 @@ import "github.com/spf13/cobra"
 
 // commands lists the subcommands; each is in a file of its own.
 func commands(c *cli) []*cobra.Command {
-	return []*cobra.Command{
+	return append([]*cobra.Command{
 		newRunCmd(c),
 		newStatusCmd(c),
 		newWarmCmd(c),
@@ -14,5 +14,5 @@ func commands(c *cli) []*cobra.Command {
 		newBuildCmd(c),
 		newPlanCmd(c),
 		newVersionCmd(c),
-	}
+	}, bucketCommands(c)...)
 }
