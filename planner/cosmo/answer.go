@@ -1,21 +1,15 @@
 package cosmo
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
-
-// maxRetryAfter bounds what a router may ask for.
-const maxRetryAfter = 5 * time.Minute
 
 // proof is what the body of an answer proves.
 type proof uint8
@@ -28,61 +22,22 @@ const (
 	proofBoth                  // "data" is null and there are errors: perhaps executed
 )
 
-// prove reads the body of an answer; whole says that nothing of it is missing.
-// It reads token by token, so that data at the beginning is seen although the
-// end was cut off.
-func prove(body []byte, whole bool) proof {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // a number out of range is data too
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return proofNone
-	}
-	data, failed := false, false
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return proofNone
-		}
-		switch name {
-		case "data":
-			t, err := d.Token()
-			if err != nil {
-				return proofNone
-			}
-			if t != nil {
-				return proofExecuted
-			}
-			data = true
-		default:
-			var v json.RawMessage
-			if err := d.Decode(&v); err != nil {
-				return proofNone
-			}
-			failed = failed || name == "errors" && !empty(v)
-		}
-	}
-	if _, err := d.Token(); err != nil || !whole {
-		return proofNone
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return proofNone // something follows the answer: it is not one answer
-	}
+// prove says what an answer proves. Data is told although the end was cut off.
+func prove(a planhttp.Answer) proof {
 	switch {
-	case data && failed:
+	case a.Data == planhttp.DataValue:
+		return proofExecuted
+	case !a.Whole:
+		return proofNone
+	case a.Data == planhttp.DataNull && a.Failed:
 		return proofBoth
-	case data:
+	case a.Data == planhttp.DataNull:
 		return proofHonoured
-	case failed:
+	case a.Failed:
 		return proofErrors
 	default:
 		return proofNone
 	}
-}
-
-// empty says whether a list of errors is null or has no items.
-func empty(v json.RawMessage) bool {
-	var list []json.RawMessage
-	return json.Unmarshal(v, &list) == nil && len(list) == 0
 }
 
 // answer is what a router said to one request.
@@ -94,22 +49,12 @@ type answer struct {
 }
 
 // fault returns the error of an answer that says something of the router, not
-// of the operation.
+// of the operation. Its GraphQL endpoint is 404 until it is warm and ready.
 func (a answer) fault() error {
-	cause := fmt.Errorf("status %d", a.status)
-	switch a.status {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
-		return &planner.Overload{RetryAfter: retryAfter(a.header.Get("Retry-After"), time.Now()), Cause: cause}
-	case http.StatusNotFound, http.StatusBadGateway:
-		// Its GraphQL endpoint is 404 until the router is warm and ready.
-		return fmt.Errorf("%w: %w", planner.ErrUnavailable, cause)
-	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
-		return fmt.Errorf("%w: %w", planner.ErrRefused, cause)
+	if a.status == http.StatusUnauthorized {
+		return fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
 	}
-	if a.status >= 300 && a.status < 400 {
-		return fmt.Errorf("%w: a redirect is not followed: %w", planner.ErrRefused, cause)
-	}
-	return nil
+	return planhttp.StatusError(a.status, a.header)
 }
 
 // verdict is what an answer says of the operation that was sent.
@@ -172,15 +117,4 @@ func (a answer) result() planner.Result {
 		r.Plan = d
 	}
 	return r
-}
-
-// retryAfter reads seconds or a date.
-func retryAfter(value string, now time.Time) time.Duration {
-	var d time.Duration
-	if s, err := strconv.Atoi(strings.TrimSpace(value)); err == nil {
-		d = time.Duration(min(max(s, 0), int(maxRetryAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		d = at.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
 }

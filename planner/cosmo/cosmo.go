@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 // Defaults of Options.
@@ -99,21 +99,14 @@ type Planner struct {
 	client *http.Client
 	log    *zap.Logger
 
-	probing sync.Mutex // one canary at a time
+	gate *planhttp.Gate
 
-	mu           sync.Mutex
-	trust        trust
-	mutationSafe bool
+	mu sync.Mutex
+	// closed says that a wrong token was refused, as long as the gate has lost
+	// no proof since.
+	closed   bool
+	closedAt uint64
 }
-
-// trust is what the last proof said of the router.
-type trust uint8
-
-const (
-	trustUnknown  trust = iota // not asked yet, or it may have changed since
-	trustHonoured              // the header is honoured
-	trustLost                  // it executed or refused a request: nothing is sent but a Probe
-)
 
 var (
 	_ planner.Planner      = (*Planner)(nil)
@@ -129,8 +122,8 @@ func New(o Options) (*Planner, error) {
 		if u == "" && name != "url" {
 			continue
 		}
-		if p, err := url.Parse(u); err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
-			faults = append(faults, fmt.Errorf("%s: not an http or https address", name))
+		if err := planhttp.CheckURL(name, u); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	if o.FailsClosed && o.Token == nil {
@@ -146,27 +139,15 @@ func New(o Options) (*Planner, error) {
 	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
 	o.MetricsInterval = or(o.MetricsInterval, DefaultMetricsInterval)
 	o.Debounce = or(o.Debounce, DefaultDebounce)
-	if kind, err := kindOf(o.WatchCanary, ""); err != nil || kind != kindQuery {
+	if op, err := planhttp.Read(o.WatchCanary, ""); err != nil || op.Kind != planhttp.Query {
 		return nil, errors.New("new cosmo planner: watch canary: not a query")
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	return &Planner{o: o, client: withoutRedirects(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}, nil
-}
-
-// withoutRedirects copies a client. A redirect may lead to a place that knows
-// nothing of the header, and executes.
-func withoutRedirects(c *http.Client) *http.Client {
-	if c == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.Proxy = nil // the router is beside us
-		t.MaxIdleConnsPerHost = 64
-		c = &http.Client{Transport: t}
-	}
-	own := *c
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
+	p := &Planner{o: o, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}
+	p.gate = planhttp.NewGate(p.canary)
+	return p, nil
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -181,9 +162,7 @@ func or[T comparable](v, otherwise T) T {
 // now. With FailsClosed it also sends one with a wrong token, unless that proof
 // still stands, and so proves whether mutations are safe.
 func (p *Planner) Probe(ctx context.Context) error {
-	p.probing.Lock()
-	defer p.probing.Unlock()
-	err := p.probe(ctx)
+	err := p.gate.Probe(ctx)
 	if err == nil && p.o.FailsClosed && !p.MutationSafe() {
 		// That mutations are not safe is no fault of the probe.
 		if closed := p.proveClosed(ctx); closed != nil {
@@ -193,22 +172,18 @@ func (p *Planner) Probe(ctx context.Context) error {
 	return err
 }
 
-func (p *Planner) probe(ctx context.Context) error {
+func (p *Planner) canary(ctx context.Context) error {
 	a, err := p.send(ctx, planner.Request{Query: canary}, p.o.Token)
-	if err == nil {
-		err = a.canary()
-	}
-	p.learn(err)
 	if err != nil {
-		return fmt.Errorf("probe router: %w", err)
+		return err
 	}
-	p.set(trustHonoured)
-	return nil
+	return a.canary()
 }
 
 // proveClosed sends the canary with a wrong token: only a 400 that says nothing
 // of data is a proof that the router fails closed.
 func (p *Planner) proveClosed(ctx context.Context) error {
+	losses := p.gate.Losses()
 	a, err := p.send(ctx, planner.Request{Query: canary}, func() (string, error) { return wrongToken, nil })
 	switch {
 	case err != nil:
@@ -217,7 +192,7 @@ func (p *Planner) proveClosed(ctx context.Context) error {
 		err = fmt.Errorf("%w: a wrong token is answered %d", planner.ErrMutation, a.status)
 	}
 	p.mu.Lock()
-	p.mutationSafe = err == nil
+	p.closed, p.closedAt = err == nil, losses
 	p.mu.Unlock()
 	return err
 }
@@ -226,59 +201,5 @@ func (p *Planner) proveClosed(ctx context.Context) error {
 func (p *Planner) MutationSafe() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mutationSafe && p.trust == trustHonoured
-}
-
-// learn keeps what an error says of the router.
-func (p *Planner) learn(err error) {
-	switch {
-	case errors.Is(err, planner.ErrExecuted), errors.Is(err, planner.ErrRefused):
-		p.set(trustLost)
-	case errors.Is(err, planner.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		// It may come back with another configuration, and a request without an
-		// answer has proven nothing.
-		p.distrust()
-	}
-}
-
-func (p *Planner) set(t trust) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trust = t
-	if t != trustHonoured {
-		p.mutationSafe = false
-	}
-}
-
-// distrust asks for a new canary before the next request.
-func (p *Planner) distrust() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.trust == trustHonoured {
-		p.trust, p.mutationSafe = trustUnknown, false
-	}
-}
-
-func (p *Planner) trusted() trust {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.trust
-}
-
-// ensure lets a request pass when the router is known to honour the header. A
-// router that is not known is probed; one that failed its proof stays shut
-// until somebody calls Probe, so that a run's other workers add no execution.
-func (p *Planner) ensure(ctx context.Context) error {
-	if t := p.trusted(); t == trustUnknown {
-		p.probing.Lock()
-		defer p.probing.Unlock()
-		if p.trusted() == trustUnknown {
-			return p.probe(ctx)
-		}
-	}
-	if p.trusted() != trustHonoured {
-		// Not ErrExecuted: this request was not even sent, and executions are counted.
-		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrRefused)
-	}
-	return nil
+	return p.closed && p.closedAt == p.gate.Losses() && p.gate.Open()
 }

@@ -1,33 +1,15 @@
 package cosmo
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
-	"fmt"
 	"io"
-	"slices"
-	"strings"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-)
-
-// Bounds of a Prometheus page: with the plan key as an attribute a page has
-// megabytes, of which the cache counters are a few lines.
-const (
-	maxPageBytes = 64 << 20
-	maxLineBytes = 64 << 10
-	maxKeptLines = 1000
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 const (
 	cacheKeys    = "router_graphql_cache_keys_stats_total"
 	processStart = "process_start_time_seconds"
 )
-
-var errPageTooLarge = errors.New("metrics page too large")
 
 // page is what a Prometheus page of a router says of its life.
 type page struct {
@@ -50,50 +32,19 @@ func (p page) since(before page) string {
 	return ""
 }
 
-// readPage keeps of a page only the lines that matter, before they are parsed.
 func readPage(r io.Reader) (page, error) {
-	limited := &io.LimitedReader{R: r, N: maxPageBytes}
-	lines := bufio.NewScanner(limited)
-	lines.Buffer(nil, maxLineBytes)
-	var kept bytes.Buffer
-	for n := 0; lines.Scan(); {
-		line := lines.Bytes()
-		if !bytes.HasPrefix(line, []byte(cacheKeys)) && !bytes.HasPrefix(line, []byte(processStart)) {
-			continue
-		}
-		if n++; n > maxKeptLines {
-			return page{}, errPageTooLarge
-		}
-		kept.Write(line)
-		kept.WriteByte('\n')
-	}
-	if err := lines.Err(); err != nil {
-		return page{}, fmt.Errorf("read metrics: %w", err)
-	}
-	if limited.N <= 0 {
-		return page{}, errPageTooLarge
-	}
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(&kept)
+	series, err := planhttp.ReadPage(r, processStart, cacheKeys)
 	if err != nil {
-		return page{}, errors.New("read metrics: not the Prometheus text format")
+		return page{}, err
 	}
 	p := page{added: map[string]float64{}}
-	for _, m := range families[processStart].GetMetric() {
-		p.started = value(m)
-	}
-	for _, m := range families[cacheKeys].GetMetric() {
-		labels := make([]string, 0, len(m.GetLabel()))
-		for _, l := range m.GetLabel() {
-			labels = append(labels, l.GetName()+"="+l.GetValue())
-		}
-		if slices.Contains(labels, "cache_type=plan") && slices.Contains(labels, "operation=added") {
-			slices.Sort(labels)
-			p.added[strings.Join(labels, "\x00")] += value(m)
+	for _, s := range series {
+		switch {
+		case s.Name == processStart:
+			p.started = s.Value
+		case s.Labels["cache_type"] == "plan" && s.Labels["operation"] == "added":
+			p.added[s.Key()] += s.Value
 		}
 	}
 	return p, nil
 }
-
-// value reads a sample whose type line was left out.
-func value(m *dto.Metric) float64 { return m.GetUntyped().GetValue() }

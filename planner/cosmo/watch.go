@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 // The signs of a reload. That the router asks our own CDN endpoint for its
@@ -30,43 +30,25 @@ func (p *Planner) Ready(ctx context.Context) error {
 	if p.o.ReadyURL == "" {
 		return errors.New("ask readiness: no ready url")
 	}
-	err := p.get(ctx, p.o.ReadyURL, func(io.Reader) error { return nil })
+	err := planhttp.Get(ctx, p.client, p.o.ReadyURL, checkTimeout, func(io.Reader) error { return nil })
 	if err != nil {
 		return fmt.Errorf("ask readiness: %w", err)
 	}
 	return nil
 }
 
-// Watch looks for signs of a reload until ctx ends. Signs of one reload come
-// from several sides within a moment of each other: the first opens a pause in
-// which the others are taken for the same.
+// Watch looks for signs of a reload until ctx ends.
 func (p *Planner) Watch(ctx context.Context, seen func(planner.Reload)) error {
-	tick := time.NewTicker(p.o.WatchInterval)
-	defer tick.Stop()
 	var w watch
-	var pending *planner.Reload
-	var quiet <-chan time.Time
-	for {
-		if sign := p.look(ctx, &w); sign != "" {
+	planhttp.Watch(ctx, p.o.WatchInterval, p.o.Debounce, func(ctx context.Context) string {
+		sign := p.look(ctx, &w)
+		if sign != "" {
 			// What the canary proved, it proved of the graph before.
-			p.distrust()
-			if pending == nil {
-				pending = &planner.Reload{At: time.Now(), Sign: sign}
-				quiet = time.After(p.o.Debounce)
-			}
+			p.gate.Distrust()
 		}
-		for next := false; !next; {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-				next = true
-			case <-quiet:
-				seen(*pending)
-				pending, quiet = nil, nil
-			}
-		}
-	}
+		return sign
+	}, seen)
+	return nil
 }
 
 // watch is what the last look saw.
@@ -99,7 +81,7 @@ func (p *Planner) look(ctx context.Context, w *watch) string {
 	if sign != "" || !time.Now().Before(w.nextPage) {
 		note(p.lookAtPage(ctx, w))
 	}
-	if sign != "" || p.trusted() != trustHonoured {
+	if sign != "" || !p.gate.Open() {
 		// The router is not known to honour the header now; the next run asks.
 		w.canaryWarm = false
 		return sign
@@ -118,7 +100,7 @@ func (p *Planner) lookAtPage(ctx context.Context, w *watch) string {
 	}
 	w.nextPage = time.Now().Add(p.o.MetricsInterval)
 	var now page
-	err := p.get(ctx, p.o.MetricsURL, func(r io.Reader) (err error) { now, err = readPage(r); return err })
+	err := planhttp.Get(ctx, p.client, p.o.MetricsURL, checkTimeout, func(r io.Reader) (err error) { now, err = readPage(r); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Debug("cannot read metrics of the router", zap.Error(err))
@@ -146,23 +128,4 @@ func (p *Planner) lookAtCanary(ctx context.Context, w *watch) string {
 		return SignCanary
 	}
 	return ""
-}
-
-// get reads a page with a bounded time; anything but 200 is an error.
-func (p *Planner) get(ctx context.Context, address string, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return fmt.Errorf("%w: bad address", planner.ErrUnavailable)
-	}
-	res, err := p.client.Do(req)
-	if err != nil {
-		return transportError(ctx, err)
-	}
-	defer func() { _ = res.Body.Close() }() // nothing is lost: it was only read
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, res.StatusCode)
-	}
-	return read(res.Body)
 }

@@ -1,0 +1,114 @@
+package planhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/planwarm/planwarm/planner"
+)
+
+// Gate lets requests pass to a router that has proven that it honours
+// plan-only requests, and to no other. A Gate is safe for concurrent use.
+type Gate struct {
+	canary func(context.Context) error
+
+	probing sync.Mutex // one canary at a time
+
+	mu     sync.Mutex
+	trust  trust
+	losses uint64
+}
+
+// trust is what the last proof said of the router.
+type trust uint8
+
+const (
+	trustUnknown  trust = iota // not asked yet, or it may have changed since
+	trustHonoured              // the header is honoured
+	trustLost                  // it executed or refused a request: nothing is sent but a Probe
+)
+
+// NewGate returns a shut Gate. canary sends the canary and returns nil only
+// when the answer proves that nothing was executed.
+func NewGate(canary func(context.Context) error) *Gate { return &Gate{canary: canary} }
+
+// Probe sends the canary, whatever is known, and opens or shuts the gate.
+func (g *Gate) Probe(ctx context.Context) error {
+	g.probing.Lock()
+	defer g.probing.Unlock()
+	return g.probe(ctx)
+}
+
+func (g *Gate) probe(ctx context.Context) error {
+	err := g.canary(ctx)
+	g.Learn(err)
+	if err != nil {
+		return fmt.Errorf("probe router: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.trust = trustHonoured
+	return nil
+}
+
+// Ensure lets a request pass when the router is known to honour the header. A
+// router that is not known is probed; one that failed its proof stays shut
+// until somebody calls Probe, so that a run's other workers add no execution.
+func (g *Gate) Ensure(ctx context.Context) error {
+	if g.state() == trustUnknown {
+		g.probing.Lock()
+		defer g.probing.Unlock()
+		if g.state() == trustUnknown {
+			return g.probe(ctx)
+		}
+	}
+	if g.state() != trustHonoured {
+		// Not ErrExecuted: this request was not even sent, and executions are counted.
+		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrRefused)
+	}
+	return nil
+}
+
+// Learn keeps what an error says of the router.
+func (g *Gate) Learn(err error) {
+	switch {
+	case errors.Is(err, planner.ErrExecuted), errors.Is(err, planner.ErrRefused):
+		g.mu.Lock()
+		g.trust = trustLost
+		g.losses++
+		g.mu.Unlock()
+	case errors.Is(err, planner.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		// It may come back with another configuration, and a request without an
+		// answer has proven nothing.
+		g.Distrust()
+	}
+}
+
+// Distrust asks for a new canary before the next request.
+func (g *Gate) Distrust() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.trust == trustHonoured {
+		g.trust = trustUnknown
+		g.losses++
+	}
+}
+
+// Open says whether the last proof stands.
+func (g *Gate) Open() bool { return g.state() == trustHonoured }
+
+// Losses counts how often a proof was lost: what was proven beside it is worth
+// something only while the number stays.
+func (g *Gate) Losses() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.losses
+}
+
+func (g *Gate) state() trust {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.trust
+}
