@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/planwarm/planwarm/cdnsource"
@@ -316,6 +317,27 @@ func TestStartFails(t *testing.T) {
 			t.Errorf("%s: started", name)
 			s.Close()
 		}
+	}
+}
+
+// TestDiesAtOnce: a child that dies between its first word and its first
+// answer is started again, and the start succeeds.
+func TestDiesAtOnce(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = `if mkdir "$1"; then read config; echo ready >&3; exit 1; fi; exec "$2" "$3"`
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Logger: zaptest.NewLogger(t),
+		Command: []string{"/bin/sh", "-c", script, "sh", filepath.Join(t.TempDir(), "died"), exe, embedded.Command}})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	if err := newStore(t, s.Bucket()).Probe(t.Context()); err != nil {
+		t.Errorf("probe: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cdnsource/s3store"
 )
 
@@ -191,13 +192,33 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.bucket = bucket
-	if err := bucket.Create(ctx); err != nil {
+	if err := s.create(ctx); err != nil {
 		return err
 	}
 	if !s.o.Announce {
 		return nil
 	}
 	return writeEndpoint(s.o.Dir, endpointFile{Endpoint: s.Endpoint(), Bucket: s.o.Bucket, Region: region, PID: os.Getpid()})
+}
+
+// create makes the bucket. Should the child die in the middle of it, supervise
+// is starting another one, which takes a moment.
+func (s *Server) create(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	tick := time.NewTicker(firstDelay)
+	defer tick.Stop()
+	for {
+		err := s.bucket.Create(ctx)
+		if !errors.Is(err, cdnsource.ErrAmbiguous) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // supervise starts the child again whenever it dies, until Close.
