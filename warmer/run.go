@@ -15,7 +15,7 @@ const (
 	solo        = 3   // requests at the start of a run that go one at a time
 	maxShown    = 100 // failures, or operations, in what is kept for status
 	maxDown     = 3   // requests in a row that find no router before a run gives up
-	retries     = 3   // of a request that met an overloaded router
+	retries     = 3   // of a request that met an overloaded router, or none
 	retryPause  = 250 * time.Millisecond
 	canaryEvery = 250 * time.Millisecond
 	canaryShare = 10 // one request in so many may be a canary where the rate is limited
@@ -179,8 +179,8 @@ func (s *run) acquire(ctx context.Context) (ticket, error) {
 	return t, err
 }
 
-// send plans one item, again after a pause while the router is overloaded, and
-// gives the ticket back.
+// send plans one item, again after a pause when the router is overloaded or
+// away for a moment, and gives the ticket back.
 func (s *run) send(ctx context.Context, it Item, t ticket) {
 	for try := 0; ; try++ {
 		start := time.Now()
@@ -191,9 +191,9 @@ func (s *run) send(ctx context.Context, it Item, t ticket) {
 			s.took(it, res)
 			s.pace.release(t, s.signal(took, it))
 			return
-		case errors.Is(err, planner.ErrOverloaded) && try < retries && ctx.Err() == nil:
+		case try < retries && s.passing(ctx, err):
 			s.pace.hold(planner.RetryAfter(err))
-			s.pace.release(t, SignalOverloaded)
+			s.pace.release(t, signalOf(err))
 			pause(ctx, retryPause<<try)
 			if t, err = s.acquire(ctx); err != nil {
 				s.step()
@@ -205,6 +205,26 @@ func (s *run) send(ctx context.Context, it Item, t ticket) {
 			return
 		}
 	}
+}
+
+// passing says whether a fault is worth another try. A router that cannot be
+// reached time after time ends the run: it is waited for elsewhere.
+func (s *run) passing(ctx context.Context, err error) bool {
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case errors.Is(err, planner.ErrOverloaded):
+		return true
+	case !errors.Is(err, planner.ErrUnavailable):
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down++; s.down >= maxDown {
+		s.cancel(err)
+		return false
+	}
+	return true
 }
 
 func signalOf(err error) Signal {
@@ -261,13 +281,7 @@ func (s *run) failed(ctx context.Context, it Item, err error) {
 	if len(s.rep.Failures) < maxShown {
 		s.rep.Failures = append(s.rep.Failures, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
 	}
-	if !errors.Is(err, planner.ErrUnavailable) {
-		s.down = 0
-		return
-	}
-	if s.down++; s.down >= maxDown {
-		s.cancel(err)
-	}
+	s.down = 0
 }
 
 // step counts an item as done.
