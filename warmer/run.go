@@ -12,13 +12,11 @@ import (
 )
 
 const (
-	solo        = 3   // requests at the start of a run that go one at a time
-	maxShown    = 100 // failures, or operations, in what is kept for status
-	maxDown     = 3   // requests in a row that find no router before a run gives up
-	retries     = 3   // of a request that met an overloaded router, or none
-	retryPause  = 250 * time.Millisecond
-	canaryEvery = 250 * time.Millisecond
-	canaryShare = 10 // one request in so many may be a canary where the rate is limited
+	solo       = 3   // requests at the start of a run that go one at a time
+	maxShown   = 100 // failures, or operations, in what is kept for status
+	maxDown    = 3   // requests in a row that find no router before a run gives up
+	retries    = 3   // of a request that met an overloaded router, or none
+	retryPause = 250 * time.Millisecond
 )
 
 // Settings bound one warm-up run.
@@ -44,6 +42,9 @@ type run struct {
 	pace   *pace
 	plans  trend
 	cancel context.CancelCauseFunc
+	// requests is the context of requests. It does not end with the run: of what
+	// is under way when a run stops, the answers still tell what was executed.
+	requests context.Context
 
 	mu      sync.Mutex
 	rep     Report
@@ -69,13 +70,14 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 		ctx, stop = context.WithTimeoutCause(ctx, r.Settings.Deadline, errDeadline)
 		defer stop()
 	}
+	requests := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	width := r.Settings.Concurrency
 	if width <= 0 {
 		width = 4
 	}
-	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond), cancel: cancel, all: len(list)}
+	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond), cancel: cancel, requests: requests, all: len(list)}
 	if len(list) > 0 {
 		s.do(ctx, list)
 	}
@@ -120,30 +122,6 @@ func (s *run) do(ctx context.Context, list []Item) {
 	s.verify(ctx)
 }
 
-// probe sends the canary. It counts like any other request for the pace.
-func (s *run) probe(ctx context.Context) error {
-	t, err := s.acquire(ctx)
-	if err != nil {
-		return context.Cause(ctx)
-	}
-	err = s.Planner.Probe(ctx)
-	if errors.Is(err, planner.ErrExecuted) {
-		s.mu.Lock()
-		s.rep.Executed++
-		s.mu.Unlock()
-	}
-	if err != nil && ctx.Err() != nil && !stops(err) {
-		err = context.Cause(ctx)
-	}
-	s.pace.release(t, SignalFine)
-	return err
-}
-
-// stops says whether an answer ends a run, whatever else there is.
-func stops(err error) bool {
-	return errors.Is(err, planner.ErrExecuted) || errors.Is(err, planner.ErrRefused)
-}
-
 // plan sends the items: the first ones alone, the rest as wide as the pace allows.
 func (s *run) plan(ctx context.Context, list []Item) {
 	n := min(solo, len(list))
@@ -184,7 +162,7 @@ func (s *run) acquire(ctx context.Context) (ticket, error) {
 func (s *run) send(ctx context.Context, it Item, t ticket) {
 	for try := 0; ; try++ {
 		start := time.Now()
-		res, err := s.Planner.Plan(ctx, it.Request)
+		res, err := s.Planner.Plan(s.requests, it.Request)
 		took := time.Since(start)
 		switch {
 		case err == nil:
@@ -200,7 +178,7 @@ func (s *run) send(ctx context.Context, it Item, t ticket) {
 				return
 			}
 		default:
-			s.failed(ctx, it, err) // before the ticket is free, or one more could be sent
+			s.failed(it, err) // before the ticket is free, or one more could be sent
 			s.pace.release(t, signalOf(err))
 			return
 		}
@@ -262,7 +240,7 @@ func (s *run) took(it Item, res planner.Result) {
 }
 
 // failed counts an item that was not warmed, and ends the run where it must.
-func (s *run) failed(ctx context.Context, it Item, err error) {
+func (s *run) failed(it Item, err error) {
 	defer s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,9 +250,9 @@ func (s *run) failed(ctx context.Context, it Item, err error) {
 	switch {
 	case stops(err):
 		s.rep.Failed++
-		s.cancel(err) // the answers of what is under way are read, nothing more is sent
+		s.cancel(err)
 		return
-	case errors.Is(err, planner.ErrMutation), ctx.Err() != nil:
+	case errors.Is(err, planner.ErrMutation), s.requests.Err() != nil:
 		return // not sent, or cut off: skipped
 	}
 	s.rep.Failed++
@@ -291,45 +269,5 @@ func (s *run) step() {
 	s.done++
 	if s.Progress != nil {
 		s.Progress(s.done, s.all)
-	}
-}
-
-// watchLatency sends the canary now and then: when a query that costs nothing
-// takes much longer than before, live traffic waits too. Canaries take their
-// turn like every request, and a small share of a limited rate.
-func (s *run) watchLatency(ctx context.Context) {
-	interval := canaryEvery
-	if s.Settings.PerSecond > 0 {
-		interval = max(interval, time.Duration(canaryShare/s.Settings.PerSecond*float64(time.Second)))
-	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	var canary trend
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		t, err := s.pace.acquire(ctx)
-		if err != nil {
-			return
-		}
-		start := time.Now()
-		err = s.Planner.Probe(ctx)
-		took := time.Since(start)
-		signal := signalOf(err)
-		switch {
-		case stops(err): // it was reloaded with another configuration
-			if errors.Is(err, planner.ErrExecuted) {
-				s.mu.Lock()
-				s.rep.Executed++
-				s.mu.Unlock()
-			}
-			s.cancel(err)
-		case err == nil && canary.add(took, 0):
-			signal = SignalSlow
-		}
-		s.pace.release(t, signal)
 	}
 }
