@@ -89,6 +89,7 @@ func (k keys) pointer() string   { return k.base + "latest.json" }
 func (k keys) pins() string      { return k.base + "pins.json" }
 func (k keys) versions() string  { return k.base + "versions/" }
 func (k keys) telemetry() string { return k.base + "telemetry/" }
+func (k keys) pending() string   { return k.base + "pending.json" }
 
 func (k keys) version(sequence uint64) string {
 	return fmt.Sprintf("%s%0*d.json", k.versions(), sequenceDigits, sequence)

@@ -31,6 +31,8 @@ func RunStore(t *testing.T, open func(t *testing.T) cdnsource.Bucket) {
 		{"Prune", testPrune},
 		{"Pins", testPins},
 		{"PinsAtOnce", testPinsAtOnce},
+		{"Pending", testPending},
+		{"PendingAtOnce", testPendingAtOnce},
 		{"Checkpoints", testCheckpoints},
 		{"Graphs", testGraphs},
 		{"CopyForward", testCopy},
