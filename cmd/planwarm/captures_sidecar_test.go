@@ -59,6 +59,7 @@ instance: captures
 graphs:
   - name: storefront
     schema: { file: %q, poll: 1h }
+    cosmo: { organization_id: org-storefront, federated_graph_id: graph-storefront, jwt_secret_file: %q }
     manifest: { max_operations: 1000, min_planning_time: 0s, min_executions: %d, recompute_interval: 1h, min_publish_interval: 0s }
     warm: { poll: 100ms }
 telemetry: { otlp: { http: "127.0.0.1:0", grpc: "127.0.0.1:0", max_bytes: %s } }
@@ -66,13 +67,19 @@ cdn: { listen: "127.0.0.1:0" }
 health: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0" }
 log: { level: warn }
-`, filepath.Join(s.dir, "data"), schema, o.minExecutions, o.maxBytes)
-	if err := os.WriteFile(s.configPath(), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
+`, filepath.Join(s.dir, "data"), schema, s.secretPath(), o.minExecutions, o.maxBytes)
+	for path, content := range map[string]string{s.configPath(): text, s.secretPath(): graphSecret} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
 
 func (s *sidecar) configPath() string { return filepath.Join(s.dir, "planwarm.yaml") }
+func (s *sidecar) secretPath() string { return filepath.Join(s.dir, "graph-token-secret") }
+
+// graphSecret signs the graph tokens of tests.
+const graphSecret = "a secret for tests only, 32 bytes"
 
 // startSidecar starts planwarm in a new directory.
 func startSidecar(t *testing.T, o sidecarSettings) *sidecar {
