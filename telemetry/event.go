@@ -11,6 +11,9 @@ import "time"
 type Operation struct {
 	Hash    string // the router's operation hash, an unsigned decimal for Cosmo
 	PlanKey string // "" when the source does not know
+	// SourceHash is the router's operation hash where that is no identity,
+	// since operations that are planned for themselves share it.
+	SourceHash string
 	Name    string
 	Type    string // query, mutation, subscription or ""
 	Client  Client
@@ -26,6 +29,9 @@ type Span struct {
 	Op       Operation
 	Hit      bool          // the plan was in the router's cache: a demand, but no planning sample
 	Duration time.Duration // the planning time
+	// Counted says that another event is this execution: this one only has the
+	// planning time.
+	Counted bool
 	// Document is the operation's text when the source has it on the span; it
 	// stands in for the hash when Op has none.
 	Document string

@@ -71,16 +71,20 @@ func (t *Table) span(at time.Time, s *Span) bool {
 		}
 		return false
 	}
-	o := t.access(at, &s.Op, 1)
+	executions := uint64(1)
+	if s.Counted {
+		executions = 0
+	}
+	o := t.access(at, &s.Op, executions)
 	if o == nil {
 		return false
 	}
 	if s.Hit {
-		t.count(at, o, spanGroup, s.Op.Client, 1, nil)
+		t.count(at, o, spanGroup, s.Op.Client, executions, nil)
 	} else {
 		h := histogram{bins: t.scratch[:0]}
 		h.addSample(ns)
-		t.count(at, o, spanGroup, s.Op.Client, 1, &h)
+		t.count(at, o, spanGroup, s.Op.Client, executions, &h)
 		t.scratch = h.bins
 	}
 	return s.Document != "" && o.text == ""

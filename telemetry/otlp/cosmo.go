@@ -45,7 +45,7 @@ func NewCosmo() *Cosmo {
 }
 
 // WantSpan implements Mapping.
-func (c *Cosmo) WantSpan(name string) bool {
+func (c *Cosmo) WantSpan(_, name string) bool {
 	return name == cosmoPlanSpan || name == cosmoNormalizeSpan
 }
 

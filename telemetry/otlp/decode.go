@@ -12,6 +12,7 @@ import (
 type decoder struct {
 	res   Result
 	spent int // of maxItems
+	scope string
 
 	resource Attributes
 	span     Span

@@ -123,9 +123,9 @@ func Newest(signal Signal, enc Encoding, body []byte) (time.Time, error) {
 // newest visits everything for its time.
 type newest struct{ nanos uint64 }
 
-func (*newest) Resource(Attributes) bool { return true }
-func (*newest) WantSpan(string) bool     { return true }
-func (*newest) WantMetric(string) bool   { return true }
+func (*newest) Resource(Attributes) bool  { return true }
+func (*newest) WantSpan(_, _ string) bool { return true }
+func (*newest) WantMetric(string) bool    { return true }
 
 func (n *newest) Span(s *Span) error {
 	n.see(s.End)

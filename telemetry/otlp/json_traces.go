@@ -2,17 +2,51 @@ package otlp
 
 func (d *decoder) jsonTraces(body []byte, v TraceVisitor) error {
 	return d.jsonResources(body, "resourceSpans", "scopeSpans", v.Resource, func(c *cursor) error {
-		return c.members(func(key string) error {
-			if key != "spans" {
-				c.value()
-				return nil
-			}
-			return c.elements(func() error {
-				d.jsonSpan(c, v)
-				return nil
-			})
-		})
+		return d.jsonScope(c, v)
 	})
+}
+
+// jsonScope reads the spans of one scope. The scope may stand behind its
+// spans, which then wait for it.
+func (d *decoder) jsonScope(c *cursor, v TraceVisitor) error {
+	d.scope = ""
+	var waiting []byte
+	var known bool
+	spans := func(c *cursor) error {
+		return c.elements(func() error {
+			d.jsonSpan(c, v)
+			return nil
+		})
+	}
+	err := c.members(func(key string) (err error) {
+		switch {
+		case key == "scope":
+			known = true
+			d.scope, err = jsonScopeName(c)
+		case key == "spans" && known:
+			err = spans(c)
+		case key == "spans":
+			waiting = c.value()
+		default:
+			c.value()
+		}
+		return err
+	})
+	if err != nil || waiting == nil {
+		return err
+	}
+	return spans(&cursor{b: waiting})
+}
+
+func jsonScopeName(c *cursor) (name string, err error) {
+	err = c.members(func(key string) (err error) {
+		value := c.value()
+		if key == "name" {
+			name, err = text(value)
+		}
+		return err
+	})
+	return name, err
 }
 
 func (d *decoder) jsonSpan(c *cursor, v TraceVisitor) {
@@ -36,7 +70,7 @@ func (d *decoder) jsonSpan(c *cursor, v TraceVisitor) {
 // for the name, and reads them only when it is wanted.
 func (d *decoder) jsonSpanFields(c *cursor, v TraceVisitor) (wanted bool, err error) {
 	s := &d.span
-	*s = Span{Attributes: s.Attributes[:0]}
+	*s = Span{Scope: d.scope, Attributes: s.Attributes[:0]}
 	var attributes, trace, id, parent []byte
 	err = c.members(func(key string) (err error) {
 		value := c.value()
@@ -58,7 +92,7 @@ func (d *decoder) jsonSpanFields(c *cursor, v TraceVisitor) (wanted bool, err er
 		}
 		return err
 	})
-	if err != nil || !v.WantSpan(s.Name) {
+	if err != nil || !v.WantSpan(s.Scope, s.Name) {
 		return false, err
 	}
 	if err := d.jsonSpanIDs(trace, id, parent); err != nil {

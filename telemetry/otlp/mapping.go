@@ -10,8 +10,9 @@ import (
 // what they say. It is safe for concurrent use, and clones what it keeps of a
 // Span or HistogramPoint.
 type Mapping interface {
-	// WantSpan tells by its name whether a span is this mapping's.
-	WantSpan(name string) bool
+	// WantSpan tells by its name, and by the name of its instrumentation scope,
+	// whether a span is this mapping's. No two mappings want the same one.
+	WantSpan(scope, name string) bool
 	// Span turns a wanted span into events. An error rejects it as malformed.
 	Span(at time.Time, s *Span, to telemetry.Recorder) (Outcome, error)
 	// WantMetric tells by its name whether a metric is this mapping's.
@@ -46,3 +47,26 @@ var outcomeNames = [outcomes]string{"taken", "unattributed", "overflow", "warm_u
 
 // String names the outcome as the metrics do.
 func (o Outcome) String() string { return outcomeNames[o] }
+
+// Settler is a Mapping that waits for more of a request before it tells of it.
+type Settler interface {
+	// Settle tells of the requests that nothing was heard of since the time.
+	Settle(since time.Time)
+}
+
+// DefaultMappings returns a mapping for each router that is known. They want
+// different spans and metrics, so that one receiver takes the telemetry of all.
+func DefaultMappings() []Mapping {
+	return []Mapping{NewCosmo(), NewApolloRouter(), NewApolloGateway(), NewHiveRouter(), NewHiveGateway()}
+}
+
+// spansOnly is the half of a Mapping that wants no metrics.
+type spansOnly struct{}
+
+// WantMetric implements Mapping.
+func (spansOnly) WantMetric(string) bool { return false }
+
+// Point implements Mapping.
+func (spansOnly) Point(time.Time, *HistogramPoint, telemetry.Recorder) (Outcome, error) {
+	return Ignored, nil
+}

@@ -132,7 +132,7 @@ type Span struct {
 	TraceID      [16]byte
 	SpanID       [8]byte
 	ParentSpanID [8]byte
-	Name         string
+	Scope, Name  string
 	Start, End   uint64 // Unix nanoseconds
 	Attributes   Attributes
 	Instance     string // of the sender, filled in by the Receiver
@@ -159,8 +159,9 @@ type HistogramPoint struct {
 type TraceVisitor interface {
 	// Resource starts the spans of one sender; false leaves them out.
 	Resource(as Attributes) bool
-	// WantSpan tells by a span's name whether Span wants it.
-	WantSpan(name string) bool
+	// WantSpan tells by a span's name, and by the name of the instrumentation
+	// scope that it stands in, whether Span wants it.
+	WantSpan(scope, name string) bool
 	// Span takes a wanted span; an error counts it as rejected.
 	Span(s *Span) error
 }

@@ -25,8 +25,8 @@ func (e *everything) Resource(as Attributes) bool {
 	e.items = append(e.items, "resource "+written(as))
 	return true
 }
-func (e *everything) WantSpan(string) bool   { return true }
-func (e *everything) WantMetric(string) bool { return true }
+func (e *everything) WantSpan(_, _ string) bool { return true }
+func (e *everything) WantMetric(string) bool    { return true }
 func (e *everything) Span(s *Span) error {
 	e.items = append(e.items, fmt.Sprintf("span %x %x %x %q %d %d %s", s.TraceID, s.SpanID, s.ParentSpanID, s.Name, s.Start, s.End, written(s.Attributes)))
 	return nil

@@ -8,10 +8,42 @@ import (
 
 func (d *decoder) protoTraces(body []byte, v TraceVisitor) error {
 	return d.protoResources(body, v.Resource, func(scope []byte) {
+		d.scope = protoScope(scope)
 		if err := eachMessage(scope, 2, func(span []byte) { d.protoSpan(span, v) }); err != nil {
 			d.res.reject(err)
 		}
 	})
+}
+
+// protoScope is the name of the scope of a ScopeSpans, "" when it has none. The
+// scope may stand behind its spans, so that it is looked for first.
+func protoScope(b []byte) (name string) {
+	var fc easyproto.FieldContext
+	var err error
+	for len(b) > 0 {
+		if b, err = fc.NextField(b); err != nil {
+			return ""
+		}
+		if fc.FieldNum == 1 {
+			m, _ := fc.MessageData()
+			return protoScopeName(m)
+		}
+	}
+	return ""
+}
+
+func protoScopeName(b []byte) (name string) {
+	var fc easyproto.FieldContext
+	var err error
+	for len(b) > 0 {
+		if b, err = fc.NextField(b); err != nil {
+			return ""
+		}
+		if fc.FieldNum == 1 {
+			name, _ = fc.String()
+		}
+	}
+	return name
 }
 
 // protoSpan reads a span's name, times and ids, and its attributes only if
@@ -38,7 +70,7 @@ func (d *decoder) protoSpan(span []byte, v TraceVisitor) {
 
 func (d *decoder) protoSpanHead(b []byte, v TraceVisitor) (wanted bool, err error) {
 	s := &d.span
-	*s = Span{Attributes: s.Attributes}
+	*s = Span{Scope: d.scope, Attributes: s.Attributes}
 	var trace, id, parent []byte
 	var fc easyproto.FieldContext
 	for len(b) > 0 {
@@ -64,7 +96,7 @@ func (d *decoder) protoSpanHead(b []byte, v TraceVisitor) (wanted bool, err erro
 			return false, errWire
 		}
 	}
-	if !v.WantSpan(s.Name) {
+	if !v.WantSpan(s.Scope, s.Name) {
 		return false, nil
 	}
 	return true, s.identify(trace, id, parent)

@@ -3,6 +3,7 @@ package otlp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,7 +21,7 @@ type Options struct {
 	// attributes sends, nil when it is none of ours. It must be safe for
 	// concurrent use, like the recorders, and not keep the attributes. Required.
 	Route func(resource Attributes) telemetry.Recorder
-	// Mappings of the routers that send. Default: Cosmo.
+	// Mappings of the routers that send. Default: DefaultMappings.
 	Mappings []Mapping
 	// MaxBytes bounds a body, decompressed. Default: 64 MiB.
 	MaxBytes int64
@@ -53,7 +54,7 @@ func New(o Options) (*Receiver, error) {
 		return nil, errors.New("create OTLP receiver: no Route")
 	}
 	if o.Mappings == nil {
-		o.Mappings = []Mapping{NewCosmo()}
+		o.Mappings = DefaultMappings()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -115,7 +116,29 @@ func (r *Receiver) Take(at time.Time, transport string, signal Signal, enc Encod
 		return Summary{}, fmt.Errorf("take body: no traces or metrics")
 	}
 	r.told(signal, len(body), &v.sum, err)
+	r.Settle(at)
 	return v.sum, err
+}
+
+// settle is how long a request may be silent before it is taken for complete:
+// two rounds of the routers' exporters.
+const settle = 10 * time.Second
+
+// Settle records what mappings hold back of requests that were silent for a
+// while. Take does it too; whoever wants it while nothing comes in calls it now
+// and then.
+func (r *Receiver) Settle(now time.Time) { r.settle(now.Add(-settle)) }
+
+// Flush records what mappings hold back of all requests, for when nothing
+// more will come.
+func (r *Receiver) Flush() { r.settle(time.Unix(0, math.MaxInt64)) }
+
+func (r *Receiver) settle(since time.Time) {
+	for _, m := range r.mappings {
+		if s, ok := m.(Settler); ok {
+			s.Settle(since)
+		}
+	}
 }
 
 // told counts what became of a body, and logs what the owner has to mend: the
@@ -171,9 +194,9 @@ func instance(as Attributes) string {
 }
 
 // WantSpan implements TraceVisitor.
-func (v *visitor) WantSpan(name string) bool {
+func (v *visitor) WantSpan(scope, name string) bool {
 	for _, m := range v.r.mappings {
-		if m.WantSpan(name) {
+		if m.WantSpan(scope, name) {
 			v.mapping = m
 			return true
 		}
