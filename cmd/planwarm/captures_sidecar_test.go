@@ -66,7 +66,7 @@ telemetry: { otlp: { http: "127.0.0.1:0", grpc: "127.0.0.1:0", max_bytes: %s } }
 cdn: { listen: "127.0.0.1:0" }
 health: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0" }
-log: { level: warn }
+log: { level: info }
 `, filepath.Join(s.dir, "data"), schema, s.secretPath(), o.minExecutions, o.maxBytes)
 	for path, content := range map[string]string{s.configPath(): text, s.secretPath(): graphSecret} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
