@@ -58,6 +58,13 @@ func (s *sidecar) pull() (int, manifest.Manifest) {
 	return code, m
 }
 
+func (s *sidecar) hangUp() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // The snapshot is there without any manifest, and outlives a reload, a reload
 // that is refused, and a restart. Nobody who pulls meanwhile finds the port
 // closed.
