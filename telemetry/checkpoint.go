@@ -15,7 +15,8 @@ import (
 // order, and the xxhash64 of all that. Integers are varints. It holds no text
 // but canonical ones, and the same table gives the same bytes.
 const (
-	checkpointMagic = "planwarm-table\x00\x01" // the last byte is the version
+	checkpointMagic   = "planwarm-table\x00" // the version follows, in one byte
+	checkpointVersion = 2                    // 1 lacks what operation.appendTo marks
 
 	// MaxCheckpoint bounds the bytes of a checkpoint.
 	MaxCheckpoint = 512 << 20
@@ -67,6 +68,7 @@ func (o *operation) executed() bool {
 // appendCheckpoint appends the encoded table. The caller holds the lock.
 func (t *Table) appendCheckpoint(b []byte) []byte {
 	b = append(b, checkpointMagic...)
+	b = append(b, checkpointVersion)
 	b = appendString(b, t.options.Instance)
 	b = binary.AppendVarint(b, max(t.clock.Unix(), 0))
 	b = binary.AppendUvarint(b, t.accesses)
@@ -129,6 +131,8 @@ func (o *operation) appendTo(b []byte) []byte {
 	for _, s := range []string{o.hash, o.planKey, o.key, o.kind, o.text} {
 		b = appendString(b, s)
 	}
+	b = appendString(b, o.source) // from version 2 on, like the next
+	b = appendBool(b, o.lifted)
 	b = binary.AppendUvarint(b, uint64(len(o.names)))
 	for _, n := range o.names {
 		b = appendString(b, n.name)
@@ -179,6 +183,13 @@ func (b bins) appendTo(to []byte) []byte {
 
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func appendFloat(b []byte, v float64) []byte {

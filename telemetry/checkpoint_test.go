@@ -56,7 +56,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // TestGoldenCheckpoint holds the format: what an older planwarm wrote is read.
 func TestGoldenCheckpoint(t *testing.T) {
-	const file = "testdata/checkpoint-v1.bin"
+	const file = "testdata/checkpoint-v2.bin"
 	table := filled(t)
 	if *update {
 		var b bytes.Buffer
@@ -71,10 +71,6 @@ func TestGoldenCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := ReadTable(bytes.NewReader(golden), table.options)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
 	if _, err := table.WriteTo(&b); err != nil {
 		t.Fatal(err)
@@ -83,8 +79,19 @@ func TestGoldenCheckpoint(t *testing.T) {
 		t.Error("the table is written in other bytes")
 	}
 	now := start.Add(150 * time.Hour)
-	if got, want := old.Usages(now, DefaultWindow), table.Usages(now, DefaultWindow); len(want) == 0 || !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+	want := table.Usages(now, DefaultWindow)
+	for _, version := range []string{"v1", "v2"} {
+		written, err := os.ReadFile("testdata/checkpoint-" + version + ".bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := ReadTable(bytes.NewReader(written), table.options)
+		if err != nil {
+			t.Fatalf("%s: %v", version, err)
+		}
+		if got := old.Usages(now, DefaultWindow); len(want) == 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got  %+v\nwant %+v", version, got, want)
+		}
 	}
 }
 
@@ -150,8 +157,10 @@ func TestDamagedCheckpointChangesNothing(t *testing.T) {
 	flipped[len(flipped)/2] ^= 1
 	damaged := map[string][]byte{
 		"empty": nil, "not a checkpoint": []byte("hello, world, this is no checkpoint"), "flipped": flipped,
-		"version": append([]byte("planwarm-table\x00\x02"), whole[len(checkpointMagic):]...),
-		"longer":  sealed(append(bytes.Clone(body), 0)),
+		"version":    sealed(append([]byte{checkpointVersion + 1}, body[1:]...)),
+		"version 0":  sealed(append([]byte{0}, body[1:]...)),
+		"no version": sealed(nil),
+		"longer":     sealed(append(bytes.Clone(body), 0)),
 	}
 	for n := 0; n < len(body); n += 1 + len(body)/150 {
 		damaged[fmt.Sprint("cut at ", n)] = sealed(body[:n])

@@ -14,9 +14,9 @@ type Operation struct {
 	// SourceHash is the router's operation hash where that is no identity,
 	// since operations that are planned for themselves share it.
 	SourceHash string
-	Name    string
-	Type    string // query, mutation, subscription or ""
-	Client  Client
+	Name       string
+	Type       string // query, mutation, subscription or ""
+	Client     Client
 }
 
 // Client is who sent an operation.

@@ -27,6 +27,8 @@ type operation struct {
 	key     string // of the canonical text
 	kind    string
 	text    string // canonical; "" when unknown
+	lifted  bool   // the text lacks what was sent
+	source  string // the router's hash where that is no identity
 
 	names   []nameCount
 	clients []unique.Handle[Client] // a series counts by index; maxClients means OtherClient
@@ -63,6 +65,9 @@ func (o *operation) describe(op *Operation, n uint64) {
 	}
 	if o.kind == "" {
 		o.kind = operationType(op.Type)
+	}
+	if o.source == "" && op.SourceHash != "" && len(op.SourceHash) <= maxHash {
+		o.source = strings.Clone(op.SourceHash)
 	}
 	if op.Name == "" || len(op.Name) > maxName {
 		return

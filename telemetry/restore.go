@@ -65,19 +65,24 @@ func (t *Table) Restore(r io.Reader) error {
 
 // decoder reads a checkpoint. After the first fault everything reads as zero.
 type decoder struct {
-	rest   []byte
-	failed bool
+	version byte
+	rest    []byte
+	failed  bool
 }
 
 func openCheckpoint(b []byte) (*decoder, error) {
-	body := len(b) - 8
-	if body < len(checkpointMagic) || !bytes.HasPrefix(b, []byte(checkpointMagic)) {
+	body, head := len(b)-8, len(checkpointMagic)+1
+	if body < head || !bytes.HasPrefix(b, []byte(checkpointMagic)) {
 		return nil, fmt.Errorf("unknown format: %w", ErrCheckpoint)
+	}
+	version := b[head-1]
+	if version == 0 || version > checkpointVersion {
+		return nil, fmt.Errorf("unknown version %d: %w", version, ErrCheckpoint)
 	}
 	if binary.LittleEndian.Uint64(b[body:]) != xxhash.Sum64(b[:body]) {
 		return nil, fmt.Errorf("wrong checksum: %w", ErrCheckpoint)
 	}
-	return &decoder{rest: b[len(checkpointMagic):body]}, nil
+	return &decoder{version: version, rest: b[head:body]}, nil
 }
 
 func (d *decoder) fail() { d.failed, d.rest = true, nil }
@@ -226,6 +231,9 @@ func (d *decoder) operation(s *state) *operation {
 	if o.hash == "" || s.operations[o.hash] != nil || (o.text == "") != (o.key == "") {
 		d.fail()
 	}
+	if d.version >= 2 {
+		o.source, o.lifted = d.string(maxHash), d.uint(1) == 1
+	}
 	for range d.length(maxNames, 2) {
 		o.names = append(o.names, nameCount{d.string(maxName), d.uint(math.MaxUint64)})
 	}
@@ -306,7 +314,7 @@ func (s *state) take(op *operation, o *Options) {
 		return
 	}
 	if s.textBytes+len(op.text) > o.MaxText {
-		op.text, op.key = "", ""
+		op.text, op.key, op.lifted = "", "", false
 	}
 	op.bytes = op.seriesSize()
 	if s.histBytes+op.bytes > o.MaxHistograms {

@@ -9,6 +9,8 @@ import (
 // sums adds up what one or more tables know of one hash, source by source.
 type sums struct {
 	hash, planKey, key, kind, text string
+	source                         string
+	lifted                         bool
 	names                          []nameCount
 	groups                         []groupSum
 	sampled                        bool // there are samples in the window
@@ -120,7 +122,10 @@ func (s *sums) describe(o *operation) {
 		s.kind = o.kind
 	}
 	if less(s.text, o.text) {
-		s.text, s.key = o.text, o.key
+		s.text, s.key, s.lifted = o.text, o.key, o.lifted
+	}
+	if less(s.source, o.source) {
+		s.source = o.source
 	}
 	for _, n := range o.names {
 		if i := slices.IndexFunc(s.names, func(x nameCount) bool { return x.name == n.name }); i >= 0 {
@@ -198,7 +203,7 @@ func (s *sums) resolve() *summary {
 	slices.SortFunc(s.groups, func(a, b groupSum) int { return a.key.compare(b.key) })
 	d := new(summary)
 	d.Usage = Usage{
-		Hash: s.hash, Hashes: []string{s.hash}, Key: s.key, PlanKey: s.planKey, Type: s.kind, Text: s.text, Count: s.count,
+		Hash: s.hash, Hashes: []string{s.hash}, Key: s.key, PlanKey: s.planKey, Type: s.kind, Text: s.text, Lifted: s.lifted, Count: s.count,
 		LastSeen: timeOf(s.lastSeen), MeasuredAt: timeOf(s.measured), LastCost: milliseconds(s.cost), LastCostAt: timeOf(s.costAt),
 	}
 	d.nameFrom(s.names)
@@ -219,7 +224,7 @@ func (s *sums) resolve() *summary {
 	} else {
 		d.samples = s.planning(func(g *groupSum) samples { return g.samples })
 	}
-	d.Members = []Member{{Hash: d.Hash, Name: d.Name, Text: d.Text, Executions: d.Executions}}
+	d.Members = []Member{{Hash: d.Hash, Name: d.Name, Text: d.Text, Lifted: d.Lifted, SourceHash: s.source, Executions: d.Executions}}
 	return d
 }
 

@@ -11,9 +11,15 @@ import (
 
 // Canonical is an operation's text as it may be stored.
 type Canonical struct {
-	Text string // without any literal of a user
+	Text string // without any literal of a user, unless the owner wants them kept
 	Key  string // equal for texts that mean the same
 	Type string // query, mutation, subscription, or "" when it was not looked at
+	// Identity tells operations of one key apart where routers plan each text
+	// for itself. It stands in for the hash of a source that has none; "" is Key.
+	Identity string
+	// Lifted says that the text as it was sent had literals, or comments, which
+	// Text lacks: whatever keys on the exact text does not know Text.
+	Lifted bool
 }
 
 // Options of a Table. Zero fields get the defaults.

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (t *Table) identify(op *Operation, text string) bool {
 			return false
 		}
 		if c, err := t.canonical(text, op.Name); err == nil {
-			hash = c.Key
+			hash = cmp.Or(c.Identity, c.Key)
 		}
 		t.mu.Lock()
 		t.ids.Add(d, hash)
@@ -68,7 +69,7 @@ func (t *Table) canonical(text, name string) (c Canonical, err error) {
 	if len(text) > maxOperation {
 		err = fmt.Errorf("make text canonical: %d bytes, more than %d", len(text), maxOperation)
 	} else if c, err = t.options.Canonical(text, name); err == nil {
-		if c.Key == "" || len(c.Key) > maxHash || c.Text == "" || len(c.Text) > maxOperation {
+		if c.Key == "" || len(c.Key) > maxHash || len(c.Identity) > maxHash || c.Text == "" || len(c.Text) > maxOperation {
 			err = fmt.Errorf("make text canonical: text of %d bytes and key of %d bytes are out of bounds", len(c.Text), len(c.Key))
 		}
 	}
@@ -118,7 +119,7 @@ func (t *Table) store(o *operation, c Canonical) {
 		}
 		t.evict(t.leastUsed.top())
 	}
-	o.text, o.key = strings.Clone(c.Text), strings.Clone(c.Key)
+	o.text, o.key, o.lifted = strings.Clone(c.Text), strings.Clone(c.Key), c.Lifted
 	if kind := operationType(c.Type); kind != "" {
 		o.kind = kind
 	}

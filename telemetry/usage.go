@@ -17,6 +17,7 @@ type Usage struct {
 	Names   []string // sorted
 	Type    string   // query, mutation, subscription or ""
 	Text    string   // canonical; "" when unknown
+	Lifted  bool     // Text lacks literals, or comments, that were sent
 	Members []Member // one for each hash, in the order of Hashes
 
 	Clients    map[Client]uint64 // executions of each, for at most 16 clients and OtherClient
@@ -44,6 +45,8 @@ func (u *Usage) HasText() bool { return u.Text != "" }
 // Member is one of the operations behind a Usage.
 type Member struct {
 	Hash, Name, Text string
+	Lifted           bool   // as in Usage
+	SourceHash       string // the router's hash, when Hash is not that
 	Executions       uint64
 }
 
