@@ -74,15 +74,15 @@ func (f *buildFlags) add(cmd *cobra.Command) {
 	fs.DurationVar(&s.MaxPlanningTime, "max-planning-time", s.MaxPlanningTime, "greatest P90 planning time, 0 for none")
 	fs.Uint64Var(&s.MinExecutions, "min-executions", s.MinExecutions, "least executions in the window")
 	fs.Float64Var(&s.MaxSharePerClient, "max-share-per-client", s.MaxSharePerClient, "share of telemetry's slots that one client may take")
-	if err := cmd.MarkFlagRequired("schema"); err != nil {
-		panic(err) // the flag is defined above
-	}
 }
 
 // check finds faults of the command line before any file is read.
 func (f *buildFlags) check(json bool) error {
 	f.settings.Rank = manifest.Rank(f.rank)
 	var errs []error
+	if f.schema == "" {
+		errs = append(errs, errors.New("--schema is required"))
+	}
 	if len(f.otlp)+len(f.usage)+len(f.operations) == 0 {
 		errs = append(errs, errors.New("nothing to build from: give --otlp, --graphqlmetrics or --operations"))
 	}

@@ -48,16 +48,14 @@ before. Between routers the order of operations carries over, milliseconds do no
 	fs.StringVar(&f.variables, "variables", "", "variables as a JSON object; those of @skip and @include are used")
 	fs.StringToStringVar(&f.conditions, "condition", nil, "value of a variable of @skip or @include, such as withReviews=true; repeats")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the normalised text, whose hash the plan key is")
-	for _, name := range []string{"schema", "file"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the flag is defined above
-		}
-	}
 	return cmd
 }
 
 // plan reads schema and operation, plans, and prints.
 func (c *cli) plan(ctx context.Context, f planFlags) error {
+	if f.schema == "" || f.file == "" {
+		return withCode(exitUsage, errors.New("--schema and --file are required"))
+	}
 	values, err := f.values()
 	if err != nil {
 		return withCode(exitUsage, err)
