@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/planwarm/planwarm/manifest"
@@ -20,11 +21,12 @@ const (
 	stdinLabel    = "stdin"
 )
 
-// pushed is one operation that was read.
+// pushed is one operation that was read, or what kept something from being read.
 type pushed struct {
 	source  schema.Source
 	request manifest.Request
 	client  *manifest.Client
+	fault   error
 }
 
 // operationReader reads operations out of files and folders. It goes on after
@@ -32,14 +34,16 @@ type pushed struct {
 type operationReader struct {
 	stdin io.Reader
 
-	operations []pushed
-	empty      []string // files of folders without an operation, such as fragments
-	faults     []error
+	operations []pushed // and faults, in the order of the input
+	failed     bool     // there is a fault
 	files      int
 	bytes      int
 }
 
-func (r *operationReader) fail(err error) { r.faults = append(r.faults, err) }
+func (r *operationReader) fail(err error) {
+	r.operations = append(r.operations, pushed{fault: err})
+	r.failed = true
+}
 
 // read reads everything that paths name.
 func (r *operationReader) read(paths []string) {
@@ -124,14 +128,8 @@ func (r *operationReader) load(name string, in io.Reader, named bool) {
 	}
 	sources, err := schema.ParseDocument(name, data)
 	if err != nil {
-		r.fail(err)
-		return
-	}
-	if len(sources) == 0 {
-		if named {
-			r.fail(choiceFault(name, "the document has no operation"))
-		} else {
-			r.empty = append(r.empty, name)
+		if named || !withoutOperation(err) { // a folder may have files of fragments
+			r.fail(err)
 		}
 		return
 	}
@@ -167,6 +165,12 @@ func isJSON(name string, data []byte) bool {
 	return brace && (strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "}"))
 }
 
+// withoutOperation says whether a document was refused because it has none.
+func withoutOperation(err error) bool {
+	var faults schema.OperationErrors
+	return errors.As(err, &faults) && len(faults) == 1 && faults[0].Rule == schema.RuleChoice && faults[0].Line == 0
+}
+
 func choiceFault(file, message string) error {
 	return schema.OperationErrors{{File: file, Rule: schema.RuleChoice, Message: message}}
 }
@@ -175,18 +179,12 @@ func choiceFault(file, message string) error {
 // can belong to what is left. Faults of the files come later, with all others.
 func (r *operationReader) choose(name, persisted string) error {
 	if name != "" {
-		var kept []pushed
-		for _, op := range r.operations {
-			if op.request.OperationName == name {
-				kept = append(kept, op)
-			}
-		}
-		if len(kept) == 0 && len(r.faults) == 0 {
+		r.operations = slices.DeleteFunc(r.operations, func(op pushed) bool { return op.fault == nil && op.request.OperationName != name })
+		if len(r.operations) == 0 {
 			r.fail(choiceFault("", fmt.Sprintf("no operation called %q", name)))
 		}
-		r.operations = kept
 	}
-	if persisted != "" && len(r.operations) > 1 {
+	if persisted != "" && len(r.operations) > 1 && !r.failed {
 		return withCode(exitUsage, fmt.Errorf("--persisted-id is of one operation, here are %d: -o chooses", len(r.operations)))
 	}
 	return nil
@@ -194,10 +192,13 @@ func (r *operationReader) choose(name, persisted string) error {
 
 // pins checks all operations and makes pins of them. The error has every fault.
 func (r *operationReader) pins(rules *rules, template manifest.Pin) ([]manifest.Pin, error) {
-	faults := r.faults
+	var faults []error
 	pins := make([]manifest.Pin, 0, len(r.operations))
 	for _, op := range r.operations {
-		key, err := rules.check(op.source)
+		key, err := "", op.fault
+		if err == nil {
+			key, err = rules.check(op.source)
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
