@@ -29,6 +29,7 @@ type Answer struct {
 	Failed bool     // there are errors
 	Codes  []string // extensions.code of the errors that have one
 	Whole  bool     // it is one JSON object and nothing of it is missing
+	Cut    bool     // it went on behind the bound
 	Err    error    // of the connection, when the body could not be read to its end
 }
 
@@ -42,7 +43,7 @@ func ReadAnswer(r io.Reader, bound int64, extension string) Answer {
 	s.d.UseNumber() // a number out of range is data too
 	s.read()
 	a := s.a
-	a.Err = src.err
+	a.Cut, a.Err = src.cut, src.err
 	a.Whole = a.Whole && src.err == nil && !src.cut
 	return a
 }

@@ -55,7 +55,7 @@ func TestReadAnswerStopsAtItsBound(t *testing.T) {
 	counted := readerFunc(func(r io.Reader) func([]byte) (int, error) {
 		return func(p []byte) (int, error) { n, err := r.Read(p); read += n; return n, err }
 	}(strings.NewReader(body)))
-	if got := ReadAnswer(counted, 1000, "plan"); !got.Plan || got.Whole || got.Err != nil || read > 1001 {
+	if got := ReadAnswer(counted, 1000, "plan"); !got.Plan || !got.Cut || got.Whole || got.Err != nil || read > 1001 {
 		t.Errorf("%+v, %d bytes read", got, read)
 	}
 	if got := ReadAnswer(strings.NewReader(body), int64(len(body)), "plan"); !got.Plan || !got.Whole {

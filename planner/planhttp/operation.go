@@ -24,9 +24,22 @@ const (
 	Subscription
 )
 
+// String is the keyword of the kind.
+func (k Kind) String() string {
+	switch k {
+	case Mutation:
+		return "mutation"
+	case Subscription:
+		return "subscription"
+	default:
+		return "query"
+	}
+}
+
 // Operation is what the text of an operation says of it. What a caller says is
 // not enough to send something that could be executed.
 type Operation struct {
+	Name     string // "" for an anonymous one
 	Kind     Kind
 	Required []string // variables that are not null and have no default
 	Deferred bool     // @defer stands somewhere in the document
@@ -49,6 +62,7 @@ func Read(query, operationName string) (Operation, error) {
 			continue
 		}
 		found++
+		o.Name = op.Name
 		switch op.Operation {
 		case ast.Mutation:
 			o.Kind = max(o.Kind, Mutation)

@@ -75,6 +75,7 @@ func TestReadOperation(t *testing.T) {
 		if strings.Contains(text, "Q") {
 			name = "Q"
 		}
+		want.Name = name
 		if got, err := Read(text, name); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}

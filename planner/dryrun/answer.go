@@ -1,0 +1,65 @@
+package dryrun
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
+)
+
+// answer is what a router said to one request.
+type answer struct {
+	status int
+	body   planhttp.Answer
+	took   time.Duration
+}
+
+// executed says whether there is data. A dry run has none, not even null: that
+// can be what is left of an execution whose roots failed. Only a refusal by
+// status may say null and mean that it did not begin.
+func (a answer) executed() bool {
+	return a.body.Data == planhttp.DataValue || a.body.Data == planhttp.DataNull && a.status < http.StatusBadRequest
+}
+
+// canary returns what the answer to the canary proves: a valid query whose plan
+// is short, so that only a whole answer with a plan and without data will do.
+func (a answer) canary() error {
+	switch {
+	case a.executed():
+		return planner.ErrExecuted
+	case a.status == http.StatusOK && a.body.Plan && a.body.Whole:
+		return nil
+	case a.status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	default:
+		return fmt.Errorf("%w: status %d without a plan", planner.ErrRefused, a.status)
+	}
+}
+
+// judge decides what the answer to an operation means; planned says that its
+// dialect knows it for a refusal after planning. What can mean two things (the
+// operation is refused, or the router changed its mind about us) is settled by
+// the canary, which is never invalid.
+func (r *Router) judge(ctx context.Context, a answer, planned bool) error {
+	switch {
+	case a.executed():
+		return planner.ErrExecuted
+	case planned:
+		return nil
+	case a.status == http.StatusOK && a.body.Plan && (a.body.Whole || a.body.Cut):
+		// Both routers write data before extensions: none comes behind the bound.
+		return nil
+	case a.body.Failed && a.body.Whole && a.status < http.StatusInternalServerError &&
+		a.status != http.StatusUnauthorized && a.status != http.StatusForbidden:
+		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	case a.status < http.StatusBadRequest:
+		return fmt.Errorf("%w: status %d with neither plan nor data", planner.ErrRefused, a.status)
+	}
+	if err := r.gate.Probe(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+}

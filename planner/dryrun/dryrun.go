@@ -1,0 +1,251 @@
+// Package dryrun plans in routers that know a header which asks for the query
+// plan in place of the answer: Apollo Router and Hive Router.
+//
+// Both ignore the header without a sign, and execute, where it is not allowed,
+// and neither can be made to fail closed. So nothing is sent before a canary
+// with a real field came back as a plan without data, every answer must prove
+// itself in the same way, and the first that does not ends it until the canary
+// has proved it again.
+package dryrun
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
+)
+
+// Defaults of Options.
+const (
+	DefaultClientName = "planwarm"
+	DefaultTimeout    = time.Minute
+	// DefaultMaxBody leaves room for plans, which are longer than their queries.
+	DefaultMaxBody       = 16 << 20
+	DefaultWatchInterval = 5 * time.Second
+	DefaultDebounce      = 3 * time.Second
+)
+
+const maxTokenBytes = 8 << 10
+
+// Canary is a query that these routers have to plan: one with a real field,
+// since __typename alone is answered without a plan.
+type Canary struct {
+	Query     string
+	Variables json.RawMessage // nil when it needs none
+}
+
+// Dialect is how one kind of router says things.
+type Dialect struct {
+	Component     string // for logs
+	Header        string // that is sent with the value dry-run
+	ClientName    string // headers for the name and version of a client
+	ClientVersion string
+	Extension     string // that holds the plan
+	// Admit refuses an operation that must not be sent: it is all that keeps a
+	// mutation from being executed. It wraps a sentinel of package planner.
+	Admit func(op planhttp.Operation, q planner.Request) error
+	// Variables returns what is sent under "variables", nil for nothing.
+	Variables func(q planner.Request) (json.RawMessage, error)
+	// Planned says of a refusal whether the router had planned when it refused;
+	// nil: never.
+	Planned func(op planhttp.Operation, status int, a planhttp.Answer) bool
+	// Metrics are the names on the metrics page that tell of reloads, and Signs
+	// returns a function that is shown each page and returns a sign or "".
+	Metrics []string
+	Signs   func() func([]planhttp.Series) string
+}
+
+// Options configure a Router.
+type Options struct {
+	URL        string // of the GraphQL endpoint; required
+	ReadyURL   string // readiness endpoint; "" leaves this sign out
+	MetricsURL string // Prometheus page; "" leaves this sign out
+	// Canary returns the query that proves that the header is honoured, for the
+	// current schema; required.
+	Canary func() (Canary, error)
+	// Client sends the requests; nil: one of our own. Redirects are never
+	// followed, whatever it says.
+	Client *http.Client
+	// Token returns the bearer token of requests whose profile has no
+	// Authorization of its own; nil: none is sent.
+	Token         func() (string, error)
+	OwnVersion    string        // stands beside our client name
+	Timeout       time.Duration // of one request
+	MaxBody       int64         // bytes read of one answer
+	WatchInterval time.Duration // between looks at readiness and metrics
+	Debounce      time.Duration // in which signs are taken for signs of the same reload
+	Logger        *zap.Logger   // nil: none
+}
+
+var (
+	_ planner.Planner = (*Router)(nil)
+	_ planner.Watcher = (*Router)(nil)
+)
+
+// Router is one router that is asked in a dialect. It is safe for concurrent use.
+type Router struct {
+	o      Options
+	d      Dialect
+	client *http.Client
+	log    *zap.Logger
+	gate   *planhttp.Gate
+}
+
+// New returns a Router. It sends nothing yet.
+func New(d Dialect, o Options) (*Router, error) {
+	var faults []error
+	for _, u := range []struct{ name, address string }{{"url", o.URL}, {"ready url", o.ReadyURL}, {"metrics url", o.MetricsURL}} {
+		if u.address == "" && u.name != "url" {
+			continue
+		}
+		if err := planhttp.CheckURL(u.name, u.address); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if o.Canary == nil {
+		faults = append(faults, errors.New("canary: there is none"))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("new %s: %w", d.Component, errors.Join(faults...))
+	}
+	o.Timeout = or(o.Timeout, DefaultTimeout)
+	o.MaxBody = or(o.MaxBody, DefaultMaxBody)
+	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
+	o.Debounce = or(o.Debounce, DefaultDebounce)
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	r := &Router{o: o, d: d, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", d.Component))}
+	r.gate = planhttp.NewGate(r.canary)
+	return r, nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Probe sends the canary and proves whether dry runs are honoured now.
+func (r *Router) Probe(ctx context.Context) error { return r.gate.Probe(ctx) }
+
+func (r *Router) canary(ctx context.Context) error {
+	c, err := r.o.Canary()
+	if err != nil {
+		// Without a schema there is nothing to warm either; it may come.
+		return fmt.Errorf("%w: %w", planner.ErrUnavailable, err)
+	}
+	op, err := planhttp.Read(c.Query, "")
+	if err != nil || op.Kind != planhttp.Query {
+		return fmt.Errorf("%w: the canary is not one query", planner.ErrRefused)
+	}
+	a, err := r.send(ctx, planner.Request{Query: c.Query}, c.Variables)
+	if err != nil {
+		return err
+	}
+	return a.canary()
+}
+
+// Plan has the router plan q and keep the plan.
+//
+// The client of q is not sent: a plan is the same for every client, and under
+// our own name telemetry can tell these requests from live ones.
+func (r *Router) Plan(ctx context.Context, q planner.Request) (planner.Result, error) {
+	res, err := r.plan(ctx, q)
+	if err != nil {
+		r.gate.Learn(err)
+		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
+	}
+	return res, nil
+}
+
+func (r *Router) plan(ctx context.Context, q planner.Request) (planner.Result, error) {
+	op, err := planhttp.Read(q.Query, q.OperationName)
+	if err != nil {
+		return planner.Result{}, err
+	}
+	if q.Mutation {
+		op.Kind = max(op.Kind, planhttp.Mutation)
+	}
+	if err := r.d.Admit(op, q); err != nil {
+		return planner.Result{}, err
+	}
+	variables, err := r.d.Variables(q)
+	if err != nil {
+		return planner.Result{}, fmt.Errorf("%w: %w", planner.ErrInvalid, err)
+	}
+	if err := r.gate.Ensure(ctx); err != nil {
+		return planner.Result{}, err
+	}
+	a, err := r.send(ctx, q, variables)
+	if err != nil {
+		return planner.Result{}, err
+	}
+	planned := r.d.Planned != nil && r.d.Planned(op, a.status, a.body)
+	if err := r.judge(ctx, a, planned); err != nil {
+		return planner.Result{}, err
+	}
+	return planner.Result{Took: a.took}, nil // neither router tells a hit
+}
+
+// send posts one request. Its errors wrap a sentinel of package planner and
+// name neither address nor headers.
+func (r *Router) send(ctx context.Context, q planner.Request, variables json.RawMessage) (answer, error) {
+	req, err := r.request(ctx, q, variables)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	start := time.Now()
+	res, err := r.client.Do(req.WithContext(ctx))
+	if err != nil {
+		return answer{}, planhttp.TransportError(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // the answer is read already
+	a := answer{status: res.StatusCode, body: planhttp.ReadAnswer(res.Body, r.o.MaxBody, r.d.Extension), took: time.Since(start)}
+	if a.executed() {
+		return a, nil // the most important thing that an answer can say, whatever else it says
+	}
+	if a.body.Err != nil {
+		return answer{}, planhttp.TransportError(ctx, a.body.Err)
+	}
+	return a, planhttp.StatusError(res.StatusCode, res.Header)
+}
+
+func (r *Router) request(ctx context.Context, q planner.Request, variables json.RawMessage) (*http.Request, error) {
+	var body any
+	if len(variables) > 0 {
+		body = variables
+	}
+	req, err := planhttp.NewRequest(ctx, r.o.URL, q, body, r.d.Header, r.d.ClientName, r.d.ClientVersion)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(r.d.Header, "dry-run")
+	req.Header.Set(r.d.ClientName, DefaultClientName)
+	if r.o.OwnVersion != "" {
+		req.Header.Set(r.d.ClientVersion, r.o.OwnVersion)
+	}
+	if r.o.Token == nil || req.Header.Get("Authorization") != "" {
+		return req, nil
+	}
+	token, err := r.o.Token()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", planner.ErrRefused, err)
+	}
+	if !planhttp.HeaderValue(token, maxTokenBytes) {
+		return nil, fmt.Errorf("%w: the token is empty, too long, or no header value", planner.ErrRefused)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	return req, nil
+}
