@@ -21,6 +21,9 @@ type Candidates struct {
 	schema *schema.Schema
 	keyer  Keyer
 	pushed map[string]pushed // by operation hash
+	texts  map[string]pushed // by the plan key without conditions
+	names  map[string]pushed // by operation name; without a key where several share it
+	exact  bool              // texts are kept apart
 	list   []manifest.Candidate
 }
 
@@ -33,8 +36,12 @@ type pushed struct {
 
 // NewCandidates returns an empty set; k computes keys under sc.
 func NewCandidates(sc *schema.Schema, k Keyer) *Candidates {
-	return &Candidates{schema: sc, keyer: k, pushed: map[string]pushed{}}
+	return &Candidates{schema: sc, keyer: k, pushed: map[string]pushed{}, texts: map[string]pushed{}, names: map[string]pushed{}}
 }
+
+// KeepTexts makes candidates for routers that key their plans on exact text:
+// with each text that clients send.
+func (c *Candidates) KeepTexts() { c.exact = true }
 
 // List returns what was added.
 func (c *Candidates) List() []manifest.Candidate { return c.list }
@@ -55,8 +62,14 @@ func (c *Candidates) AddUsages(usages []telemetry.Usage) {
 			key = ""
 		}
 		out := usageCandidate(u, key, c.schema)
+		if c.exact {
+			out.Entry = withTexts(out.Entry, u)
+		}
 		if p, ok := c.pushedFor(u); ok {
 			out.Request, out.Planwarm.Conditions = p.request, p.conditions
+		} else if p, ok := c.samePlan(u); ok && out.Planwarm.Lifted {
+			// What was pushed is the text that clients send, literals and all.
+			out.Request, out.Planwarm.Conditions, out.Planwarm.Lifted = p.request, p.conditions, false
 		}
 		c.list = append(c.list, out)
 	}
@@ -68,7 +81,21 @@ func (c *Candidates) Key(u telemetry.Usage) string {
 	if p, ok := c.pushedFor(u); ok {
 		return p.key
 	}
+	if p, ok := c.samePlan(u); ok {
+		return p.key
+	}
 	return planKey(u, c.keyer)
+}
+
+// samePlan finds the pushed operation that is planned like the text of a usage,
+// whatever its layout and literals. It is asked for routers that key on exact
+// text: they have one plan for all conditions, so that these are no part of it.
+func (c *Candidates) samePlan(u telemetry.Usage) (p pushed, ok bool) {
+	if !c.exact || u.Text == "" {
+		return p, false
+	}
+	p, ok = c.texts[planKey(u, c.keyer)]
+	return p, ok
 }
 
 // pushedFor finds the pushed operation of a usage that has no text: both have
@@ -82,7 +109,12 @@ func (c *Candidates) pushedFor(u telemetry.Usage) (p pushed, ok bool) {
 			return p, true
 		}
 	}
-	return p, false
+	if u.PlanKey == "" && !isPlanKey(u.Hash) && len(u.Names) == 1 {
+		// The hash is not of the kind that is computed here, so that it cannot
+		// tell anything; the name does when one pushed operation has it.
+		p, ok = c.names[u.Names[0]]
+	}
+	return p, ok && p.key != ""
 }
 
 // pin turns a pushed operation into what Build takes.
@@ -113,12 +145,31 @@ func (c *Candidates) pin(p manifest.Pin, place int) manifest.Candidate {
 		out.Hashes = append(out.Hashes, hash)
 		c.pushed[hash] = pushed{key, p.Request, values}
 		if i == 0 {
+			c.index(op, c.pushed[hash])
+		}
+		if i == 0 {
 			out.Planwarm.PlanKey, out.Planwarm.Conditions = key, values
 			continue
 		}
 		out.Planwarm.Variants = append(out.Planwarm.Variants, manifest.Variant{PlanKey: key, Conditions: values})
 	}
 	return out
+}
+
+// index notes how else telemetry may come to a pushed operation.
+func (c *Candidates) index(op *schema.Operation, p pushed) {
+	if c.exact {
+		key, _, err := c.keyer.Key(p.request.Query, p.request.OperationName, nil)
+		if _, known := c.texts[key]; err == nil && !known { // the newest counts
+			c.texts[key] = p
+		}
+	}
+	if other, known := c.names[op.Name]; known && other.key != p.key {
+		p = pushed{}
+	}
+	if op.Name != "" {
+		c.names[op.Name] = p
+	}
 }
 
 // usageCandidate turns what telemetry knows of one plan into what Build takes.

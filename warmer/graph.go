@@ -30,9 +30,10 @@ type GraphOptions struct {
 	Graph    manifest.Graph
 	Schema   SchemaSource
 	NewKeyer func(*schema.Schema) (Keyer, error)
-	Usages   UsageSource // nil: no telemetry in this process
-	Fetcher  Fetcher     // nil: the CDN is disabled, the snapshot is primary
-	Store    Store       // nil: this process does not publish
+	Usages   UsageSource  // nil: no telemetry in this process
+	Fetcher  Fetcher      // nil: the CDN is disabled, the snapshot is primary
+	Store    Store        // nil: this process does not publish
+	Pending  PendingStore // nil: publishes that webhooks tell of are forgotten with the process
 	Publish  PublishOptions
 	Warm     WarmOptions
 	Routers  []RouterOptions
@@ -67,6 +68,8 @@ type graph struct {
 	snapshot snapshot
 	lists    listings
 
+	publication publication
+
 	firstFetch  chan struct{} // closed after the first fetch
 	recomputing chan struct{} // holds one token while the manifest is being recomputed
 
@@ -86,7 +89,8 @@ func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
 	}
 	g := &graph{
 		opts: o, log: log.With(zap.String("graph", o.Graph.String())), metrics: m, verdicts: verdicts, keyers: keyers,
-		started: time.Now(), refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
+		publication: publication{queue: newQueue(), last: o.Schema.Current()},
+		started:     time.Now(), refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
 	}
 	for _, ro := range o.Routers {
 		g.routers = append(g.routers, newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log))
@@ -105,6 +109,7 @@ func (g *graph) run(ctx context.Context) {
 		wg.Go(func() { g.publishLoop(ctx) })
 		wg.Go(func() { g.checkpointLoop(ctx) })
 	}
+	wg.Go(func() { g.publicationLoop(ctx) })
 	for _, r := range g.routers {
 		wg.Go(func() {
 			g.awaitFetch(ctx)
@@ -134,6 +139,7 @@ const firstFetchWait = 3 * time.Second
 // schemaChanged reacts to a new schema: what broke is found, the manifest is
 // built again, and the routers, which load it about now, are warmed.
 func (g *graph) schemaChanged() {
+	g.noteSchema()
 	g.publish.add(ReasonSchema)
 	g.triggerRouters(ReasonSchema)
 }

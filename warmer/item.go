@@ -17,9 +17,10 @@ type Item struct {
 }
 
 // Items expands entries into requests in the same order, each plan once.
-// exact routers key plans on the text and the name that were sent, so each
-// text and name variant is a plan of its own there; other routers need one
-// request for each plan key.
+// exact routers key plans on the text and the name that were sent, so each text
+// is a plan of its own there, with the name and without it, and one that no
+// client sends is left out: see InexactOf. Other routers need one request for
+// each plan key.
 func Items(entries []manifest.Entry, exact bool) []Item {
 	out := make([]Item, 0, len(entries))
 	seen := make(map[string]bool, len(entries))
@@ -35,7 +36,13 @@ func Items(entries []manifest.Entry, exact bool) []Item {
 			if i > 0 && !exact && x.Planwarm.PlanKey == e.Planwarm.PlanKey {
 				continue // another text, name or client of the same plan
 			}
-			add(Item{Request: requestOf(x), Name: e.Request.OperationName, Expected: expected})
+			forms := []manifest.Entry{x}
+			if exact {
+				forms = exactForms(x)
+			}
+			for _, form := range forms {
+				add(Item{Request: requestOf(form), Name: e.Request.OperationName, Expected: expected})
+			}
 		}
 	}
 	return out

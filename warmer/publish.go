@@ -49,6 +49,9 @@ type PublishOptions struct {
 	MinPublishInterval time.Duration
 	PinsPoll           time.Duration
 	CheckpointInterval time.Duration
+	// ExactTexts says that a router of the graph keys its plans on exact text:
+	// entries have each text that clients send.
+	ExactTexts bool
 }
 
 // published is the outcome of the last recompute.

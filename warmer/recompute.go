@@ -152,6 +152,9 @@ func (g *graph) buildInput(ctx context.Context, now time.Time) (buildInput, erro
 	keyer := g.keyer(sc)
 	in := buildInput{schema: sc, keyer: keyer}
 	c := NewCandidates(sc, keyer)
+	if g.opts.Publish.ExactTexts {
+		c.KeepTexts()
+	}
 	c.AddPins(pins.Pins)
 	if g.opts.Usages != nil {
 		usages, err := g.opts.Usages.Usages(ctx, now, g.opts.Publish.Window, c.Key)

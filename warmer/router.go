@@ -54,6 +54,7 @@ type router struct {
 	state     RouterState
 	proven    map[string]bool         // what need not be sent again in this generation
 	distrust  bool                    // it executed or refused a plan-only request: no run before something changed
+	reloaded  *RunRecord              // the last run that followed a sign of a reload
 	interrupt context.CancelCauseFunc // ends the run that is under way; nil when there is none
 	once      sync.Once
 }
@@ -200,9 +201,9 @@ func (r *router) note(reasons []Reason) {
 // warmOnce makes one run. It returns the run's error, and adds to reasons what
 // was asked for until the run began.
 func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
-	work, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r.setInterrupt(cancel)
+	until, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	r.setInterrupt(interrupt)
 	defer r.setInterrupt(nil)
 	more := r.queue.take() // whatever comes later interrupts
 	r.note(more)
@@ -216,7 +217,7 @@ func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	todo, generation := r.unproven(all)
 	r.setPhase(PhaseWarming)
 	started := time.Now()
-	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings}.Run(work, todo)
+	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings, Until: until}.Run(ctx, todo)
 	answered := rep.Planned+rep.AlreadyWarm > 0 || len(todo) > 0 && (err == nil || stops(err))
 	if answered && r.OnReady != nil {
 		r.OnReady()
@@ -273,6 +274,9 @@ func (r *router) finish(rec RunRecord, warm []string, err error) {
 	}
 	phase := r.state.Phase
 	r.state.LastRun = &rec
+	if !interrupted && slices.Contains(rec.Reasons, ReasonReload) {
+		r.reloaded = &rec
+	}
 	r.mu.Unlock()
 	if !interrupted {
 		r.once.Do(func() { close(r.first) })

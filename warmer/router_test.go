@@ -138,7 +138,7 @@ func TestReloadInTheMiddleOfARun(t *testing.T) {
 		b := startRouter(t, f, nil)
 		time.Sleep(350 * time.Millisecond) // three were planned
 		b.reload()
-		synctest.Wait()
+		time.Sleep(60 * time.Millisecond) // the fourth, which was under way, is answered
 		if s := b.snapshot(); s.Warm != 0 || s.Generation != 2 || s.LastRun.Stopped != errRebuilt.Error() || s.Phase != PhaseWarming {
 			t.Fatalf("%+v, %+v", s, s.LastRun)
 		}

@@ -32,6 +32,9 @@ type Runner struct {
 	Settings Settings
 	// Progress, when set, is called after each item with the items done and all items.
 	Progress func(done, all int)
+	// Until, when set, ends a run early: nothing more is sent, and the answers
+	// of what is under way are still awaited, which the context does not do.
+	Until context.Context
 }
 
 // run is the state of one warm-up. What ends it early is the cause of its
@@ -73,6 +76,9 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 	requests := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if r.Until != nil {
+		defer context.AfterFunc(r.Until, func() { cancel(context.Cause(r.Until)) })()
+	}
 	width := r.Settings.Concurrency
 	if width <= 0 {
 		width = 4

@@ -19,7 +19,11 @@ type fakeRouter struct {
 	answer    func(sent int, r planner.Request) (planner.Result, error)
 	probe     func(n int) error
 	safe      bool
+	silent    bool // it does not tell hits
 	busy, top int
+	all       int // requests under way, canaries and checks included
+	topAll    int
+	verified  int
 	widths    []int // requests under way when each one began
 	sent      []planner.Request
 	times     []time.Time
@@ -34,18 +38,34 @@ var (
 )
 
 func (f *fakeRouter) Probe(context.Context) error {
+	defer f.begin()()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.probes++
-	if f.probe != nil {
-		return f.probe(f.probes)
+	n, probe := f.probes, f.probe
+	f.mu.Unlock()
+	if probe != nil {
+		return probe(n)
 	}
 	return nil
+}
+
+// begin counts a request as under way until what it returns is called.
+func (f *fakeRouter) begin() (end func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all++
+	f.topAll = max(f.topAll, f.all)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.all--
+	}
 }
 
 func (f *fakeRouter) MutationSafe() bool { return f.safe }
 
 func (f *fakeRouter) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
+	defer f.begin()()
 	f.mu.Lock()
 	n := len(f.sent)
 	f.sent = append(f.sent, r)
@@ -82,13 +102,18 @@ func (f *fakeRouter) Plan(ctx context.Context, r planner.Request) (planner.Resul
 	}
 	f.mu.Lock()
 	f.cache[r.PlanKey] = true
+	if f.silent {
+		hit = planner.HitUnknown
+	}
 	f.mu.Unlock()
 	return planner.Result{Hit: hit}, nil
 }
 
 func (f *fakeRouter) Verify(_ context.Context, r planner.Request) (planner.Hit, error) {
+	defer f.begin()()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.verified++
 	if f.cache[r.PlanKey] {
 		return planner.HitYes, nil
 	}
@@ -309,4 +334,135 @@ func TestRunStopsWithItsCaller(t *testing.T) {
 			t.Errorf("%d sent, error %v", len(f.sent), err)
 		}
 	})
+}
+
+// The limits hold for everything that is sent, canaries and checks included.
+func TestRunKeepsToItsLimitsWithCanaries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{latency: func(int) time.Duration { return 300 * time.Millisecond }}
+		start := time.Now()
+		rep, _, err := Runner{Planner: f, Settings: Settings{Concurrency: 3, PerSecond: 5}}.Run(t.Context(), list(50))
+		if err != nil || rep.Planned != 50 {
+			t.Fatalf("%+v, %v", rep, err)
+		}
+		requests := len(f.sent) + f.probes + f.verified
+		if least := time.Duration(requests-1) * time.Second / 5; time.Since(start) < least {
+			t.Errorf("%d requests at 5 a second took %s", requests, time.Since(start))
+		}
+		if f.probes < 2 || f.probes > 1+requests/canaryShare {
+			t.Errorf("%d canaries in %d requests", f.probes, requests)
+		}
+		if f.topAll > 3 {
+			t.Errorf("%d requests at once, canaries counted", f.topAll)
+		}
+	})
+}
+
+// A deadline that the rate cannot meet is the deadline, not a fault.
+func TestRunEndsWhenTheRateLeavesNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{latency: func(int) time.Duration { return time.Millisecond }}
+		rep, _, err := Runner{Planner: f, Settings: Settings{PerSecond: 2, Deadline: 5 * time.Second}}.Run(t.Context(), list(100))
+		if err != nil || rep.Stopped != errDeadline.Error() || rep.Planned == 0 || rep.Skipped != 100-rep.Planned {
+			t.Errorf("%+v, %v", rep, err)
+		}
+	})
+}
+
+// A router that asks for a pause gets it from all workers.
+func TestRunKeepsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{latency: func(int) time.Duration { return 10 * time.Millisecond }}
+		f.answer = func(n int, _ planner.Request) (planner.Result, error) {
+			if n == 20 {
+				return planner.Result{}, &planner.Overload{RetryAfter: 7 * time.Second}
+			}
+			return planner.Result{}, nil
+		}
+		rep, _, err := Runner{Planner: f, Settings: Settings{Concurrency: 4}}.Run(t.Context(), list(60))
+		if err != nil || rep.Planned != 60 {
+			t.Fatalf("%+v, %v", rep, err)
+		}
+		told := f.times[20].Add(10 * time.Millisecond)
+		for i, at := range f.times {
+			if at.After(told) && at.Before(told.Add(7*time.Second)) {
+				t.Errorf("request %d was sent %s into the pause", i, at.Sub(told))
+			}
+		}
+	})
+}
+
+// A router that does not tell hits would not tell them to a check either.
+func TestRunDoesNotCheckARouterThatDoesNotTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{silent: true}
+		rep, warm, err := Runner{Planner: f}.Run(t.Context(), list(30))
+		if err != nil || rep.Planned != 30 || rep.Share != nil || f.verified != 0 || len(warm) != 30 {
+			t.Errorf("%+v, %d checks, %d warm, %v", rep, f.verified, len(warm), err)
+		}
+	})
+}
+
+// A mutation that the planner does not send is skipped, not failed.
+func TestRunSkipsWhatIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{answer: func(n int, _ planner.Request) (planner.Result, error) {
+			if n == 2 {
+				return planner.Result{}, fmt.Errorf("plan operation: %w", planner.ErrMutation)
+			}
+			return planner.Result{}, nil
+		}}
+		rep, _, err := Runner{Planner: f}.Run(t.Context(), list(5))
+		if err != nil || rep.Planned != 4 || rep.Skipped != 1 || rep.Failed != 0 {
+			t.Errorf("%+v, %v", rep, err)
+		}
+	})
+}
+
+// Costs foreseen on another machine, with the heaviest plans first and a canary
+// that a busy machine delays, must not hold a run at one request at a time.
+func TestRunIsNotHeldByForeignExpectations(t *testing.T) {
+	for name, tc := range map[string]struct {
+		expected func(i int) time.Duration
+		latency  func(i int) time.Duration
+	}{
+		"machine is ten times slower": {
+			func(i int) time.Duration { return time.Duration(400-i) * time.Millisecond },
+			func(i int) time.Duration { return 10 * time.Duration(400-i) * time.Millisecond },
+		},
+		"heavy ones are cheaper, light ones dearer than foreseen": {
+			func(i int) time.Duration { return time.Duration(max(1, 400-10*i)) * time.Millisecond },
+			func(i int) time.Duration { return 60 * time.Millisecond },
+		},
+		"nothing is foreseen": {
+			func(int) time.Duration { return 0 },
+			func(i int) time.Duration { return time.Duration(max(5, 400-10*i)) * time.Millisecond },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				items := list(400)
+				for i := range items {
+					items[i].Expected = tc.expected(i)
+				}
+				f := &fakeRouter{latency: tc.latency}
+				f.probe = func(n int) error {
+					time.Sleep(time.Duration(n%7) * 10 * time.Millisecond)
+					return nil
+				}
+				if _, _, err := (Runner{Planner: f, Settings: Settings{Concurrency: 4}}).Run(t.Context(), items); err != nil {
+					t.Fatal(err)
+				}
+				wide := 0
+				for _, w := range f.widths {
+					if w >= 3 {
+						wide++
+					}
+				}
+				if wide < 200 {
+					t.Errorf("only %d of 400 requests were sent with two others under way", wide)
+				}
+			})
+		})
+	}
 }

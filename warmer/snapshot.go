@@ -49,7 +49,7 @@ func (s *snapshot) take(g *graph, sc *schema.Schema) snapshotState {
 func (g *graph) hottest(sc *schema.Schema) []manifest.Entry {
 	usages := g.opts.Usages.Hottest(maxSnapshot)
 	entries := make([]manifest.Entry, 0, len(usages))
-	seen := make(map[string]bool, len(usages))
+	place := make(map[string]int, len(usages)) // of the entry with a key
 	for _, u := range usages {
 		if u.Text == "" {
 			continue
@@ -65,11 +65,15 @@ func (g *graph) hottest(sc *schema.Schema) []manifest.Entry {
 		if !isPlanKey(key) {
 			key = ""
 		}
-		if key != "" && seen[key] {
+		if i, known := place[key]; key != "" && known {
+			if g.opts.Publish.ExactTexts {
+				entries[i] = withText(entries[i], u.Members[0])
+			}
 			continue
 		}
-		seen[key] = true
+		place[key] = len(entries)
 		e := usageEntry(u, key)
+		e.Planwarm.Lifted = g.opts.Publish.ExactTexts && u.Lifted
 		if v.refused == "" {
 			e.Planwarm.Type = v.kind
 		}

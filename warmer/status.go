@@ -20,6 +20,8 @@ type GraphStatus struct {
 	Published *PublishReport `json:"published,omitempty"`
 	Snapshot  int            `json:"snapshot"` // operations in the fallback
 	Routers   []RouterState  `json:"routers,omitempty"`
+	// Publication is what came of the last publish that a webhook told of.
+	Publication *Publication `json:"publication,omitempty"`
 }
 
 // FetchStatus is what the last fetch of the manifest gave.
@@ -42,6 +44,7 @@ func (w *Warmer) Status() Status {
 func (g *graph) status() GraphStatus {
 	sc := g.opts.Schema.Current()
 	s := GraphStatus{Graph: g.opts.Graph, Schema: schemaID(sc), Snapshot: len(g.snapshot.take(g, sc).entries)}
+	s.Publication = g.publication.shown()
 	for _, r := range g.routers {
 		s.Routers = append(s.Routers, r.snapshot())
 	}
