@@ -53,22 +53,6 @@ func TestPushesAtOnce(t *testing.T) {
 	}
 }
 
-// TestEmbeddedChildEnds looks for what a command leaves behind: its S3 server
-// must not outlive it.
-func TestEmbeddedChildEnds(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, defaultManifest)
-	out, err := s.process("push", "shop", "-f", "./me.graphql").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	// A living child would hold the pipe of CombinedOutput open, so it has
-	// ended; what is left must open again.
-	if got := s.listing().names(); got != "Me:active" {
-		t.Errorf("stack is %s", got)
-	}
-}
-
 func TestReadingMakesNoBucket(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, defaultManifest)

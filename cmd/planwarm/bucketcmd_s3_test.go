@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/planwarm/planwarm/cdnsource"
+	"github.com/planwarm/planwarm/manifest"
 )
 
 // fakeS3 speaks as much S3 as the protocol needs, over the in-memory bucket.
@@ -83,13 +87,15 @@ func (f *fakeS3) list(ctx context.Context, w http.ResponseWriter, r *http.Reques
 // newS3Shop configures a bucket on a fake S3 server.
 func newS3Shop(t *testing.T, fail func(http.ResponseWriter, *http.Request) bool) *shop {
 	t.Helper()
-	srv := httptest.NewServer(&fakeS3{bucket: cdnsource.NewMemory(), fail: fail})
-	t.Cleanup(srv.Close)
 	s := newShop(t, defaultManifest)
+	s.bucket = cdnsource.NewMemory()
+	srv := httptest.NewServer(&fakeS3{bucket: s.bucket, fail: fail})
+	t.Cleanup(srv.Close)
 	s.write("access", "AKEXAMPLE")
 	s.write("secret", "very-secret-key")
-	s.configure(defaultManifest, fmt.Sprintf("bucket: { url: \"s3://bucket/team\", endpoint: %q, access_key_file: %q, secret_key_file: %q }\n",
-		srv.URL, s.path("access"), s.path("secret")))
+	s.elsewhere = fmt.Sprintf("bucket: { url: \"s3://bucket/team\", endpoint: %q, access_key_file: %q, secret_key_file: %q }\n",
+		srv.URL, s.path("access"), s.path("secret"))
+	s.configure(defaultManifest, s.elsewhere)
 	return s
 }
 
@@ -101,6 +107,33 @@ func TestBucketElsewhere(t *testing.T) {
 		t.Errorf("stack is %s", got)
 	}
 	s.must("graph", "list").check(t, exitDone, "default    shop")
+}
+
+// TestRollbackSignsAndCopies: what a rollback puts in force is as good as what
+// a recompute would, for those who check signatures and those who read the copy.
+func TestRollbackSignsAndCopies(t *testing.T) {
+	t.Parallel()
+	s := newS3Shop(t, nil)
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	s.write("key.pub", publicPEM(t, public))
+	s.publish([]manifest.Entry{measuredEntry("Me", meText, "1", 3)}, []manifest.Entry{measuredEntry("Title", titleText, "2", 4)})
+	s.configure(fmt.Sprintf("max_operations: 3, signing_key_file: %q, verify_key_file: %q }\n    cosmo: { organization_id: org, federated_graph_id: fg",
+		s.path("key.pem"), s.path("key.pub")), s.elsewhere)
+	s.refused(exitRefused, []string{"not signed"}, "inspect", "shop")
+	s.must("rollback", "shop", "1")
+	s.must("inspect", "shop").check(t, exitDone, "version    3", "good", "Me")
+	copied, err := s.bucket.Get(t.Context(), "org/fg/cache_warmup/operations.json", cdnsource.GetOptions{Limit: 1 << 20})
+	if err != nil || !strings.Contains(string(copied.Body), "query Me") {
+		t.Errorf("the copy is %s, %v", copied.Body, err)
+	}
 }
 
 func TestBucketThatFails(t *testing.T) {

@@ -41,6 +41,9 @@ query Head($id: ID!) { product(id: $id) { ...P } }
 type shop struct {
 	t   *testing.T
 	dir string
+
+	bucket    *cdnsource.Memory // of newS3Shop
+	elsewhere string            // the configuration of that bucket
 }
 
 // said is what a command line gave.
