@@ -54,7 +54,7 @@ func (b *routerBench) set(keys string) {
 // reload empties the cache, as the router's reload does, and shows the sign.
 func (b *routerBench) reload() {
 	b.fake.mu.Lock()
-	b.fake.cache = nil
+	b.fake.cache = map[string]bool{}
 	b.fake.mu.Unlock()
 	b.signs <- planner.Reload{Sign: "test"}
 }
@@ -149,7 +149,7 @@ func TestReloadInTheMiddleOfARun(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		s := b.snapshot()
-		if got := b.sentKeys(4); got != "1 2 3 4 5 6" || s.Warm != 6 || s.LastRun.Planned != 6 {
+		if got := b.sentKeys(4); got != "1 2 3 4 5 6" || s.Warm != 6 || s.LastRun.Planned != 5 || s.LastRun.AlreadyWarm != 1 {
 			t.Errorf("after the reload: %q, %+v", got, s.LastRun)
 		}
 		<-b.first
