@@ -145,8 +145,8 @@ func (r *Router) canary(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", planner.ErrUnavailable, err)
 	}
 	op, err := planhttp.Read(c.Query, "")
-	if err != nil || op.Kind != planhttp.Query {
-		return fmt.Errorf("%w: the canary is not one query", planner.ErrRefused)
+	if err != nil || op.Kind != planhttp.Query || op.Meta {
+		return fmt.Errorf("%w: the canary is not one query with a real field", planner.ErrRefused)
 	}
 	a, err := r.send(ctx, planner.Request{Query: c.Query}, c.Variables)
 	if err != nil {
@@ -175,6 +175,10 @@ func (r *Router) plan(ctx context.Context, q planner.Request) (planner.Result, e
 	}
 	if q.Mutation {
 		op.Kind = max(op.Kind, planhttp.Mutation)
+	}
+	if op.Meta {
+		// It is answered at once, with data and without a plan.
+		return planner.Result{}, fmt.Errorf("%w: introspection is not planned", planner.ErrInvalid)
 	}
 	if err := r.d.Admit(op, q); err != nil {
 		return planner.Result{}, err

@@ -142,6 +142,17 @@ func TestAnswersToTheCanary(t *testing.T) {
 	}
 }
 
+// TestIntrospectionIsNotSent: it would be answered with data, and end the run.
+func TestIntrospectionIsNotSent(t *testing.T) {
+	s := &scripted{canaryStatus: 200, canaryBody: good}
+	r := newRouter(t, s, nil)
+	for _, text := range []string{"{__typename}", "query I{__schema{types{name}}}"} {
+		if _, err := r.Plan(t.Context(), planner.Request{Query: text}); !errors.Is(err, planner.ErrInvalid) || s.operations+s.canaries != 0 {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestCanaryComesFromOutside(t *testing.T) {
 	noSchema := errors.New("no schema yet")
 	for name, c := range map[string]struct {
@@ -151,6 +162,7 @@ func TestCanaryComesFromOutside(t *testing.T) {
 	}{
 		"no schema yet": {Canary{}, noSchema, planner.ErrUnavailable},
 		"a mutation":    {Canary{Query: "mutation PlanwarmCanary{a}"}, nil, planner.ErrRefused},
+		"__typename":    {Canary{Query: "{__typename}"}, nil, planner.ErrRefused},
 		"not a query":   {Canary{Query: "PlanwarmCanary{"}, nil, planner.ErrRefused},
 	} {
 		s := &scripted{canaryStatus: 200, canaryBody: good}

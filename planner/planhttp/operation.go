@@ -3,6 +3,7 @@ package planhttp
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -43,6 +44,7 @@ type Operation struct {
 	Kind     Kind
 	Required []string // variables that are not null and have no default
 	Deferred bool     // @defer stands somewhere in the document
+	Meta     bool     // nothing is asked for but the schema and root type names: there is nothing to plan
 }
 
 // Read reads an operation out of the text itself. Errors wrap
@@ -75,6 +77,7 @@ func Read(query, operationName string) (Operation, error) {
 			}
 		}
 		o.Deferred = o.Deferred || deferred(op.SelectionSet)
+		o.Meta = meta(op.SelectionSet, doc.Fragments, map[string]bool{})
 	}
 	if found != 1 {
 		return Operation{}, fmt.Errorf("%w: the name selects %d operations", planner.ErrInvalid, found)
@@ -95,6 +98,27 @@ func deferred(set ast.SelectionSet) bool {
 			return x.Directives.ForName("defer") != nil || deferred(x.SelectionSet)
 		case *ast.FragmentSpread:
 			return x.Directives.ForName("defer") != nil
+		}
+		return false
+	})
+}
+
+// meta says whether all root fields are those of introspection. Each fragment is
+// entered once, so that a cycle ends.
+func meta(set ast.SelectionSet, fragments ast.FragmentDefinitionList, seen map[string]bool) bool {
+	return !slices.ContainsFunc(set, func(s ast.Selection) bool {
+		switch x := s.(type) {
+		case *ast.Field:
+			return !strings.HasPrefix(x.Name, "__")
+		case *ast.InlineFragment:
+			return !meta(x.SelectionSet, fragments, seen)
+		case *ast.FragmentSpread:
+			f := fragments.ForName(x.Name)
+			if f == nil || seen[x.Name] {
+				return false
+			}
+			seen[x.Name] = true
+			return !meta(f.SelectionSet, fragments, seen)
 		}
 		return false
 	})

@@ -63,13 +63,16 @@ func TestNewRequestKeepsReservedHeaders(t *testing.T) {
 
 func TestReadOperation(t *testing.T) {
 	for text, want := range map[string]Operation{
-		"{a}": {},
-		"query Q($a: ID!, $b: ID, $c: Int! = 1, $d: [Int!]!){a}":      {Required: []string{"a", "d"}},
-		"# query\nmutation Q($a: ID!){a}":                             {Kind: Mutation, Required: []string{"a"}},
-		"mutation M{a} subscription Q{a}":                             {Kind: Subscription},
-		"query Q{a{... @defer{b}}}":                                   {Deferred: true},
-		"query Q{...F @defer} fragment F on T{b}":                     {Deferred: true},
-		"query Q{...F} fragment F on T{b{... on X @defer(if:$x){c}}}": {Deferred: true},
+		"{a}":          {},
+		"{__typename}": {Meta: true},
+		"{x: __typename ... {__schema{types{name}}} ...F} fragment F on T{__typename ...F}": {Meta: true},
+		"{__typename ... {...F}} fragment F on T{a}":                                        {},
+		"query Q($a: ID!, $b: ID, $c: Int! = 1, $d: [Int!]!){a}":                            {Required: []string{"a", "d"}},
+		"# query\nmutation Q($a: ID!){a}":                                                   {Kind: Mutation, Required: []string{"a"}},
+		"mutation M{a} subscription Q{a}":                                                   {Kind: Subscription},
+		"query Q{a{... @defer{b}}}":                                                         {Deferred: true},
+		"query Q{...F @defer} fragment F on T{b}":                                           {Deferred: true},
+		"query Q{...F} fragment F on T{b{... on X @defer(if:$x){c}}}":                       {Deferred: true},
 	} {
 		name := ""
 		if strings.Contains(text, "Q") {

@@ -225,7 +225,7 @@ func (d *Double) arrived(r Request) Options {
 }
 
 // plan puts the plan into the cache. __typename alone bypasses planning, on
-// both kinds of routers.
+// both kinds of routers, and so does introspection.
 func (d *Double) plan(r Request) bool {
 	if bypasses(r.Op.SelectionSet) {
 		return false
@@ -238,7 +238,7 @@ func (d *Double) plan(r Request) bool {
 
 func bypasses(set ast.SelectionSet) bool {
 	for _, s := range set {
-		if f, ok := s.(*ast.Field); !ok || f.Name != "__typename" {
+		if f, ok := s.(*ast.Field); !ok || !strings.HasPrefix(f.Name, "__") {
 			return false
 		}
 	}
