@@ -195,6 +195,8 @@ func (d *desk) clear(ctx context.Context, f bucketFlags, err error) error {
 		return withCode(exitFailed, fmt.Errorf("bucket %s refuses the credentials, or they do not allow this: %w", url, err))
 	case errors.Is(err, cdnsource.ErrNoBucket):
 		return withCode(exitFailed, fmt.Errorf("bucket %s does not exist: %w", url, err))
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		return withCode(exitFailed, fmt.Errorf("interrupted, what was under way is done or not: %w", err))
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return withCode(exitFailed, fmt.Errorf("bucket %s did not answer within %s: %w", url, f.timeout, err))
 	case errors.Is(err, cdnsource.ErrAmbiguous):

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/manifest"
@@ -200,4 +201,22 @@ func TestBucketThatHangs(t *testing.T) {
 	t.Cleanup(func() { close(release) }) // before the server is closed, which waits for its requests
 	s.refused(exitFailed, []string{"did not answer within 200ms"}, "list", "shop", "--timeout", "200ms")
 	s.refused(exitUsage, []string{"--timeout 0s is not above zero"}, "list", "shop", "--timeout", "0s")
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newS3Shop(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		cancel() // as a signal does
+		<-r.Context().Done()
+		return true
+	})
+	c := &cli{stderr: io.Discard, configPath: s.path("planwarm.yaml")}
+	err := c.withGraph(ctx, bucketFlags{namespace: "default", timeout: time.Minute}, "shop", reading, func(ctx context.Context, d *desk) error {
+		_, err := d.pins(ctx)
+		return err
+	})
+	if err == nil || exitCode(err, true) != exitFailed || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("error is %v", err)
+	}
 }
