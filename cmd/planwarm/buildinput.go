@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,6 +137,7 @@ func (in *buildInput) fill(canon *canonicaliser, window time.Duration) (*telemet
 		}
 		in.taken.addOTLP(s)
 	}
+	rcv.Flush() // nothing follows the last capture
 	for _, path := range in.usage {
 		raw, err := readInputFile(path, intake.DefaultMaxBytes)
 		if err != nil {
@@ -269,5 +269,5 @@ func refusedFile(path string, err error) error {
 	if errors.As(err, &missing) {
 		return err
 	}
-	return withCode(exitRefused, fmt.Errorf("%s: %w", cmp.Or(path, "input"), err))
+	return withCode(exitRefused, fmt.Errorf("%s: %w", path, err))
 }

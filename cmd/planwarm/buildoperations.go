@@ -39,11 +39,7 @@ func readOperations(paths []string) (givenOperations, error) {
 			err = out.addDocument(path, data)
 		}
 		if err != nil {
-			var faults schema.OperationErrors
-			if errors.As(err, &faults) { // they name the file themselves
-				return out, err
-			}
-			return out, refusedFile(path, err)
+			return out, refusedDocument(path, err)
 		}
 	}
 	if len(out.list) > manifest.MaxEntries {

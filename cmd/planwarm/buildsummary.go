@@ -64,7 +64,7 @@ func (c *cli) printBuild(s buildSummary) error {
 		return c.printJSON(s)
 	}
 	w := c.stderr
-	fmt.Fprintf(w, "%s at %s: %d operations, %d plans, %d of them given by --operations\n",
+	fmt.Fprintf(w, "%s at %s: %d operations, %d plans; --operations gave %d\n",
 		s.Graph, s.Now.Format(time.RFC3339), s.Operations, s.PlanKeys, s.Pushed)
 	in := s.Input
 	for _, n := range []struct {
