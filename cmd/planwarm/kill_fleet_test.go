@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -121,7 +122,10 @@ func (f *fleet) showLog(t *testing.T) {
 // command is this test's program as planwarm.
 func (f *fleet) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(f.exe, append(args, "--config", filepath.Join(f.dir, "planwarm.yaml"))...)
-	cmd.Env = append(os.Environ(), "PLANWARM_TEST_MAIN=1", f.marker.env())
+	// The race detector makes every process sleep for a second when it ends,
+	// which is when most kills would come.
+	race := strings.TrimSpace(os.Getenv("GORACE") + " atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "PLANWARM_TEST_MAIN=1", "GORACE="+race, f.marker.env())
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
