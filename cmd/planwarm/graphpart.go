@@ -131,12 +131,12 @@ func (p *graphPart) publisher() *publisher {
 
 func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
 	w := p.config.Warm
-	plan, err := newPlanner(r, p.g.log)
+	plan, err := newPlanner(r, watched(p.watcher), p.g.log)
 	if err != nil {
 		return warmer.RouterOptions{}, err
 	}
 	return warmer.RouterOptions{
-		Name: r.URL, Planner: plan, Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
+		Name: r.URL, Planner: plan, Exact: keysOnText(r.Kind), Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
 		Capacity: warmer.Capacity{PlanCacheSize: r.PlanCacheSize, PullRate: r.Pull.ItemsPerSecond, PullTimeout: r.Pull.Timeout.Std()},
 		Settings: warmer.Settings{Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std()},
 		OnReady:  func() { p.guard.Ready(time.Now()) },

@@ -5,18 +5,35 @@ import (
 
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/apollo"
 	"github.com/planwarm/planwarm/planner/cosmo"
+	"github.com/planwarm/planwarm/planner/hive"
 	"go.uber.org/zap"
 )
 
-// newPlanner builds the planner of a router's kind.
-func newPlanner(r config.Router, log *zap.Logger) (planner.Planner, error) {
+// newPlanner builds the planner of a router's kind. types is asked by those
+// that make something up from the schema.
+func newPlanner(r config.Router, types schemaSource, log *zap.Logger) (planner.Planner, error) {
 	switch r.Kind {
 	case config.RouterCosmo:
 		return cosmo.New(cosmo.Options{
 			URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "",
 			OwnVersion: version, Logger: log,
 		})
+	case config.RouterApollo:
+		return apollo.New(dryRun(r, types, log))
+	case config.RouterHiveRouter:
+		return hive.New(hive.Options{Options: dryRun(r, types, log), Variables: types.variables})
 	}
 	return nil, fmt.Errorf("router kind %q is not known", r.Kind)
+}
+
+// keysOnText says whether a kind of router keys plans on the text and the
+// operation name as they were sent.
+func keysOnText(k config.RouterKind) bool {
+	switch k {
+	case config.RouterApollo:
+		return true
+	}
+	return false
 }

@@ -109,8 +109,9 @@ func (c *cli) warmOnce(ctx context.Context, f warmFlags, args []string) error {
 	}
 	var out []warmedRouter
 	failed := false
+	types := loadedOnce(ctx, graph.Schema)
 	for _, r := range graph.Routers {
-		w := c.warmRouter(ctx, graph.Warm, r, m)
+		w := c.warmRouter(ctx, graph.Warm, r, types, m)
 		failed = failed || w.Error != "" || w.Failed > 0 || w.Stopped != ""
 		out = append(out, w)
 	}
@@ -196,9 +197,9 @@ func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Grap
 	return m, errors.Join(err, s.close())
 }
 
-func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, m manifest.Manifest) warmedRouter {
+func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, types schemaSource, m manifest.Manifest) warmedRouter {
 	out := warmedRouter{Router: r.URL}
-	p, err := newPlanner(r, zap.NewNop())
+	p, err := newPlanner(r, types, zap.NewNop())
 	if err != nil {
 		out.Error = err.Error()
 		return out
@@ -210,7 +211,7 @@ func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, m 
 	run := warmer.Runner{Planner: p, Progress: c.progress(), Settings: warmer.Settings{
 		Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std(),
 	}}
-	out.Report, _, err = run.Run(ctx, warmer.Items(manifest.Merge(m.Operations, nil, limit), false))
+	out.Report, _, err = run.Run(ctx, warmer.Items(manifest.Merge(m.Operations, nil, limit), keysOnText(r.Kind)))
 	if err != nil {
 		out.Error = err.Error()
 	}

@@ -146,7 +146,7 @@ func (g Graph) check(k *checker, key string) {
 }
 
 func (r Router) check(k *checker, key string) {
-	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo))
+	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo), string(RouterApollo), string(RouterHiveRouter))
 	if r.URL == "" {
 		k.fault(key+".url", "is empty")
 	}

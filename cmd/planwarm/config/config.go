@@ -65,6 +65,7 @@ type Router struct {
 	MetricsURL    string     `yaml:"metrics_url"`
 	TokenFile     string     `yaml:"token_file"` // X-WG-Token: the router fails closed without it
 	PlanCacheSize int        `yaml:"plan_cache_size"`
+	Canary        string     `yaml:"canary"` // query with a real field; empty: found in the schema
 	Pull          Pull       `yaml:"pull"`
 }
 

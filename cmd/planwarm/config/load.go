@@ -103,10 +103,14 @@ func (g *Graph) UnmarshalYAML(n *yaml.Node) error {
 	return err
 }
 
-// UnmarshalYAML decodes over the defaults of a router.
+// UnmarshalYAML decodes over the defaults of the router's kind.
 func (r *Router) UnmarshalYAML(n *yaml.Node) error {
 	type plain Router
-	p := plain(DefaultRouter())
+	var head struct {
+		Kind RouterKind `yaml:"kind"`
+	}
+	_ = n.Decode(&head) // what is wrong with it, decoding it again tells
+	p := plain(defaultsOf(head.Kind))
 	err := n.Decode(&p)
 	*r = Router(p)
 	return err
