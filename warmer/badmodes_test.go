@@ -38,7 +38,7 @@ func runAgainst(t *testing.T, d *cosmodouble.Double, concurrency int, change fun
 	t.Helper()
 	srv := httptest.NewServer(d)
 	defer srv.Close()
-	o := cosmo.Options{URL: srv.URL + "/graphql", Client: srv.Client(), Timeout: 200 * time.Millisecond}
+	o := cosmo.Options{URL: srv.URL + "/graphql", Client: srv.Client()}
 	if change != nil {
 		change(&o)
 	}
@@ -46,7 +46,7 @@ func runAgainst(t *testing.T, d *cosmodouble.Double, concurrency int, change fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep, _, err := Runner{Planner: p, Settings: Settings{Concurrency: concurrency, Deadline: 2 * time.Second}}.Run(t.Context(), operations(20))
+	rep, _, err := Runner{Planner: p, Settings: Settings{Concurrency: concurrency, Deadline: time.Minute}}.Run(t.Context(), operations(20))
 	if sum := rep.Planned + rep.AlreadyWarm + rep.Failed + rep.Skipped; sum != 21 {
 		t.Errorf("%d of 21 operations accounted for: %+v", sum, rep)
 	}
@@ -85,7 +85,7 @@ func TestBadModes(t *testing.T) {
 		{"redirect", cosmodouble.Redirect, nil, 0, 0, 0, planner.ErrRefused.Error()},
 		{"html", cosmodouble.HTML, nil, 0, 0, 0, planner.ErrRefused.Error()},
 		{"500", cosmodouble.Broken, nil, 0, 0, 0, planner.ErrUnavailable.Error()},
-		{"slow", cosmodouble.Slow, nil, 0, 0, 0, planner.ErrOverloaded.Error()},
+		{"slow", cosmodouble.Slow, func(o *cosmo.Options) { o.Timeout = 200 * time.Millisecond }, 0, 0, 0, planner.ErrOverloaded.Error()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := cosmodouble.New(cosmodouble.Options{Mode: tc.mode, Token: rightToken, Hits: cosmodouble.HitDebug, Delay: time.Minute})
@@ -150,7 +150,7 @@ func TestReloadBetweenCanaryAndUse(t *testing.T) {
 		for _, after := range []int{1, 3, 12} {
 			t.Run(fmt.Sprintf("%s after %d", name, after), func(t *testing.T) {
 				d := cosmodouble.New(cosmodouble.Options{ReloadAfter: after, ReloadTo: to, Hits: cosmodouble.HitDebug})
-				rep, err := runAgainst(t, d, concurrency, func(o *cosmo.Options) { o.Timeout = time.Minute })
+				rep, err := runAgainst(t, d, concurrency, nil)
 				most := concurrency
 				if after <= solo {
 					most = 1

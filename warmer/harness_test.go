@@ -273,3 +273,27 @@ func (h *harness) recompute(t *testing.T) PublishReport {
 	}
 	return rep
 }
+
+// operations are those of the manifest in force.
+func (f *fakeStore) operations() []manifest.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current == nil {
+		return nil
+	}
+	return f.current.Operations
+}
+
+// asked is how often a publication was begun.
+func (f *fakeStore) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.builds
+}
+
+// checkpoints is how many were saved.
+func (f *fakeStore) checkpoints() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.saved
+}

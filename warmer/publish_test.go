@@ -20,7 +20,7 @@ func TestRecomputePublishesWhatIsNew(t *testing.T) {
 	if !rep.Published || rep.Sequence != 1 || rep.Operations != 3 || rep.PlanKeys != 3 {
 		t.Fatalf("%+v", rep)
 	}
-	if got := texts(h.store.current.Operations); got != "{f3} query F2{f2} query F1{f1}" {
+	if got := texts(h.store.operations()); got != "{f3} query F2{f2} query F1{f1}" {
 		t.Errorf("published %q", got)
 	}
 	// Figures that moved a little publish nothing, though the order of the rank is another now.
@@ -89,14 +89,14 @@ func TestPinsAreSeenAndDoNotWait(t *testing.T) {
 		h.store.push("{f2}")
 		time.Sleep(pinsPoll)
 		synctest.Wait()
-		if got := texts(h.store.current.Operations); got != "{f2} {f1}" || h.store.sequence() != 2 {
+		if got := texts(h.store.operations()); got != "{f2} {f1}" || h.store.sequence() != 2 {
 			t.Errorf("sequence %d, %q", h.store.sequence(), got)
 		}
-		builds := h.store.builds
+		builds := h.store.asked()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if h.store.builds != builds {
-			t.Errorf("%d recomputes with the same pins", h.store.builds-builds)
+		if h.store.asked() != builds {
+			t.Errorf("%d recomputes with the same pins", h.store.asked()-builds)
 		}
 	})
 }
@@ -111,11 +111,11 @@ func TestHeldManifestStays(t *testing.T) {
 		synctest.Wait()
 		h.store.set(func(f *fakeStore) { f.held = true })
 		h.store.push("{f2}")
-		builds := h.store.builds
+		builds := h.store.asked()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if h.store.sequence() != 1 || h.store.builds-builds != 1 {
-			t.Fatalf("sequence %d after %d recomputes", h.store.sequence(), h.store.builds-builds)
+		if h.store.sequence() != 1 || h.store.asked()-builds != 1 {
+			t.Fatalf("sequence %d after %d recomputes", h.store.sequence(), h.store.asked()-builds)
 		}
 		if _, err := h.Recompute(t.Context(), shop); !errors.Is(err, ErrHeld) {
 			t.Fatalf("recompute of a held manifest: %v", err)
@@ -126,7 +126,7 @@ func TestHeldManifestStays(t *testing.T) {
 		h.store.set(func(f *fakeStore) { f.held = false })
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if got := texts(h.store.current.Operations); got != "{f2} query F1{f1}" {
+		if got := texts(h.store.operations()); got != "{f2} query F1{f1}" {
 			t.Errorf("after the hold: %q", got)
 		}
 	})
@@ -171,7 +171,7 @@ func TestPublisherThatWasOvertakenBuildsAgain(t *testing.T) {
 		}
 	})
 	rep := h.recompute(t)
-	if !rep.Published || rep.Sequence != 3 || h.store.current.Sequence != 3 {
+	if !rep.Published || rep.Sequence != 3 || h.store.sequence() != 3 {
 		t.Errorf("%+v", rep)
 	}
 	// The other one published the very same: nothing is left to publish.
@@ -215,12 +215,12 @@ func TestDenyAndSchemaAreToldInTheReport(t *testing.T) {
 	h.store.push("{f0 f3}")
 	h.store.set(func(f *fakeStore) { f.pins.Deny = []manifest.Deny{{PlanKey: keyOf("query F2{f2}")}} })
 	h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "{f0 f3} query F1{f1} query F0{f0}" {
+	if got := texts(h.store.operations()); got != "{f0 f3} query F1{f1} query F0{f0}" {
 		t.Fatalf("published %q", got)
 	}
 	h.schemas.Store(load(t, sdlV2))
 	rep := h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "query F1{f1}" || !rep.Published {
+	if got := texts(h.store.operations()); got != "query F1{f1}" || !rep.Published {
 		t.Fatalf("under the new schema: %q, %+v", got, rep)
 	}
 	why := map[manifest.Reason]int{}
@@ -232,7 +232,7 @@ func TestDenyAndSchemaAreToldInTheReport(t *testing.T) {
 	}
 	h.schemas.Store(load(t, sdlV1))
 	h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "{f0 f3} query F1{f1} query F0{f0}" {
+	if got := texts(h.store.operations()); got != "{f0 f3} query F1{f1} query F0{f0}" {
 		t.Errorf("a pin that the schema takes again is not back: %q", got)
 	}
 }
@@ -248,7 +248,7 @@ func TestSchemaChangeRecomputesAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := texts(h.store.current.Operations); got != "query F1{f1}" {
+		if got := texts(h.store.operations()); got != "query F1{f1}" {
 			t.Errorf("published %q", got)
 		}
 	})
@@ -261,7 +261,7 @@ func TestNoSchemaPublishesNothing(t *testing.T) {
 		h.usages.set(usage("f0", 10))
 		h.start(t)
 		synctest.Wait()
-		if h.store.builds != 0 {
+		if h.store.asked() != 0 {
 			t.Error("published without a schema")
 		}
 		h.schemas.Store(sc)
@@ -291,7 +291,7 @@ func TestBrokenKeyerKeepsPins(t *testing.T) {
 	if rep, err := h.Recompute(t.Context(), shop); err == nil || rep.Operations != 1 || rep.Sequence != 1 {
 		t.Errorf("%+v, %v", rep, err)
 	}
-	if got := texts(h.store.current.Operations); got != "{f1}" {
+	if got := texts(h.store.operations()); got != "{f1}" {
 		t.Errorf("published %q", got)
 	}
 }
@@ -304,23 +304,23 @@ func TestLostTelemetryKeepsTheManifest(t *testing.T) {
 	h.usages.set()
 	h.store.push("{f3}")
 	rep := h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "{f3} query F1{f1} query F0{f0}" || rep.Carried != 2 {
+	if got := texts(h.store.operations()); got != "{f3} query F1{f1} query F0{f0}" || rep.Carried != 2 {
 		t.Fatalf("with a pin: %q, %+v", got, rep)
 	}
 	h.schemas.Store(load(t, sdlV2))
 	h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "{f3} query F1{f1}" {
+	if got := texts(h.store.operations()); got != "{f3} query F1{f1}" {
 		t.Fatalf("under the new schema: %q", got)
 	}
 	h.store.set(func(f *fakeStore) {
 		f.pins.Pins, f.pins.Deny = nil, []manifest.Deny{{PlanKey: keyOf("query F1{f1}")}}
 	})
 	h.recompute(t)
-	if got := texts(h.store.current.Operations); got != "" {
+	if got := texts(h.store.operations()); got != "" {
 		t.Fatalf("denied, and removed: %q", got)
 	}
 	h.usages.set(usage("f4", 10))
-	if rep = h.recompute(t); rep.Carried != 0 || texts(h.store.current.Operations) != "query F4{f4}" {
+	if rep = h.recompute(t); rep.Carried != 0 || texts(h.store.operations()) != "query F4{f4}" {
 		t.Errorf("telemetry is back: %+v", rep)
 	}
 }
@@ -345,11 +345,11 @@ func TestCheckpointsAreSavedToTheEnd(t *testing.T) {
 		stop := h.start(t)
 		time.Sleep(2*checkpointEvery + time.Second)
 		synctest.Wait()
-		if h.store.saved != 2 {
-			t.Errorf("%d checkpoints in two minutes", h.store.saved)
+		if h.store.checkpoints() != 2 {
+			t.Errorf("%d checkpoints in two minutes", h.store.checkpoints())
 		}
 		stop()
-		if h.store.saved != 3 {
+		if h.store.checkpoints() != 3 {
 			t.Error("no checkpoint at the end")
 		}
 	})

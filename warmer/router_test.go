@@ -65,6 +65,27 @@ func (b *routerBench) sent() int {
 	return len(b.fake.sent)
 }
 
+// probes is how many canaries were sent.
+func (b *routerBench) probes() int {
+	b.fake.mu.Lock()
+	defer b.fake.mu.Unlock()
+	return b.fake.probes
+}
+
+// readies is how often the router was found ready.
+func (b *routerBench) readies() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready
+}
+
+// fetches is how often a fetch was asked for.
+func (b *routerBench) fetches() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refetches
+}
+
 // sentKeys are the plan keys that were sent from the n-th request on.
 func (b *routerBench) sentKeys(n int) string {
 	b.fake.mu.Lock()
@@ -106,8 +127,8 @@ func TestRouterIsWarmedAtStartAndAfterReloads(t *testing.T) {
 		b := startRouter(t, &fakeRouter{}, nil)
 		time.Sleep(time.Second)
 		s := b.snapshot()
-		if s.Phase != PhaseWarm || s.Generation != 1 || s.Warm != 6 || s.LastRun.Planned != 6 || s.LastRun.Generation != 1 || b.ready != 1 {
-			t.Fatalf("%+v, %+v, ready %d", s, s.LastRun, b.ready)
+		if s.Phase != PhaseWarm || s.Generation != 1 || s.Warm != 6 || s.LastRun.Planned != 6 || s.LastRun.Generation != 1 || b.readies() != 1 {
+			t.Fatalf("%+v, %+v, ready %d", s, s.LastRun, b.readies())
 		}
 		// What was verified in this generation is not sent again; what is new is.
 		b.set("7 1 2 3 4 5 6 8")
@@ -212,7 +233,7 @@ func TestRouterThatIsAwayIsWaitedFor(t *testing.T) {
 			}}
 			b := startRouter(t, f, nil)
 			time.Sleep(30 * time.Second)
-			probes := f.probes
+			probes := b.probes()
 			if probes < 4 || probes > 15 {
 				t.Errorf("%d probes in 30 s", probes)
 			}
@@ -221,15 +242,15 @@ func TestRouterThatIsAwayIsWaitedFor(t *testing.T) {
 				b.trigger(ReasonInterval)
 			}
 			synctest.Wait()
-			if f.probes > probes+1 || b.snapshot().Phase != PhaseWaiting || b.ready != 0 || b.snapshot().LastRun != nil {
-				t.Fatalf("%d probes for triggers, %+v", f.probes-probes, b.snapshot())
+			if b.probes() > probes+1 || b.snapshot().Phase != PhaseWaiting || b.readies() != 0 || b.snapshot().LastRun != nil {
+				t.Fatalf("%d probes for triggers, %+v", b.probes()-probes, b.snapshot())
 			}
 			close(up)
 			b.reload() // the sign that it is ready ends the pause
 			time.Sleep(time.Second)
 			s := b.snapshot()
-			if s.Phase != PhaseWarm || b.sent() != 6 || b.ready != 1 || len(s.LastRun.Reasons) != 4 {
-				t.Errorf("%d sent, ready %d, %+v %+v", b.sent(), b.ready, s, s.LastRun)
+			if s.Phase != PhaseWarm || b.sent() != 6 || b.readies() != 1 || len(s.LastRun.Reasons) != 4 {
+				t.Errorf("%d sent, ready %d, %+v %+v", b.sent(), b.readies(), s, s.LastRun)
 			}
 		})
 	}
@@ -264,15 +285,15 @@ func TestRouterThatExecutesIsLeftAlone(t *testing.T) {
 			b.trigger(ReasonMisses)
 			b.trigger(ReasonSchema)
 			time.Sleep(time.Minute)
-			if s := b.snapshot(); f.probes != 1 || b.sent() != 0 || s.Phase != PhaseStopped || s.LastRun.Skipped != 6 {
-				t.Fatalf("%d canaries, %d sent, %+v", f.probes, b.sent(), s)
+			if s := b.snapshot(); b.probes() != 1 || b.sent() != 0 || s.Phase != PhaseStopped || s.LastRun.Skipped != 6 {
+				t.Fatalf("%d canaries, %d sent, %+v", b.probes(), b.sent(), s)
 			}
 			<-b.first // it does not keep planwarm from being ready
 			for i, ask := range []func(){b.reload, func() { b.trigger(ReasonPerson) }, func() { b.trigger(ReasonPull) }} {
 				ask()
 				time.Sleep(time.Second)
-				if f.probes != 2+i || b.sent() != 0 {
-					t.Fatalf("%d canaries, %d sent", f.probes, b.sent())
+				if b.probes() != 2+i || b.sent() != 0 {
+					t.Fatalf("%d canaries, %d sent", b.probes(), b.sent())
 				}
 			}
 			f.mu.Lock()
@@ -294,13 +315,11 @@ func TestNothingToWarmSendsNothing(t *testing.T) {
 		b.set("")
 		b.reload()
 		time.Sleep(time.Minute)
-		b.fake.mu.Lock()
-		probes := b.fake.probes
-		b.fake.mu.Unlock()
+		probes := b.probes()
 		b.trigger(ReasonManifest)
 		time.Sleep(time.Second)
-		if b.fake.probes != probes || b.snapshot().Phase != PhaseWarm {
-			t.Errorf("%d more canaries, %+v", b.fake.probes-probes, b.snapshot())
+		if b.probes() != probes || b.snapshot().Phase != PhaseWarm {
+			t.Errorf("%d more canaries, %+v", b.probes()-probes, b.snapshot())
 		}
 	})
 }
@@ -313,12 +332,12 @@ func TestMissesMakeOneMoreRound(t *testing.T) {
 		}}
 		b := startRouter(t, f, nil)
 		time.Sleep(missDebounce - time.Second)
-		if b.sent() != 6 || b.refetches != 1 {
-			t.Fatalf("%d sent, %d fetches", b.sent(), b.refetches)
+		if b.sent() != 6 || b.fetches() != 1 {
+			t.Fatalf("%d sent, %d fetches", b.sent(), b.fetches())
 		}
 		time.Sleep(time.Hour)
-		if b.sent() != 12 || b.refetches != 1 {
-			t.Errorf("%d sent, %d fetches after an hour", b.sent(), b.refetches)
+		if b.sent() != 12 || b.fetches() != 1 {
+			t.Errorf("%d sent, %d fetches after an hour", b.sent(), b.fetches())
 		}
 	})
 }

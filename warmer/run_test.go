@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,17 +262,17 @@ func top(ws []int) int {
 
 func TestRunBacksOffFromAnOverloadedRouter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var over int
+		var over atomic.Int32
 		f := &fakeRouter{answer: func(n int, _ planner.Request) (planner.Result, error) {
 			if n >= 30 && n < 34 {
-				over++
+				over.Add(1)
 				return planner.Result{}, planner.ErrOverloaded
 			}
 			return planner.Result{}, nil
 		}}
 		rep, _, err := Runner{Planner: f, Settings: Settings{Concurrency: 4}}.Run(t.Context(), list(60))
-		if err != nil || rep.Planned != 60 || rep.Failed != 0 || over != 4 {
-			t.Errorf("report %+v, %d overloaded answers, error %v", rep, over, err)
+		if err != nil || rep.Planned != 60 || rep.Failed != 0 || over.Load() != 4 {
+			t.Errorf("report %+v, %d overloaded answers, error %v", rep, over.Load(), err)
 		}
 	})
 }
