@@ -24,6 +24,7 @@ func (e Entry) Expand() []Entry {
 		if v.Query != "" && v.Query != e.Request.Query {
 			x.Request.Query = v.Query
 			x.Request.Extensions = nil
+			x.Planwarm.Lifted = v.Lifted
 		}
 		if v.Client != nil {
 			x.Client = v.Client

@@ -125,7 +125,10 @@ type Details struct {
 	PushedBy   string          `json:"pushedBy,omitempty"`
 	Conditions map[string]bool `json:"conditions,omitempty"` // values of variables in @skip and @include
 	Profile    string          `json:"profile,omitempty"`    // name of a header profile
-	Variants   []Variant       `json:"variants,omitempty"`
+	// Lifted says that the query lacks literals that clients send: a router
+	// that keys its plans on the exact text never asks for this one.
+	Lifted   bool      `json:"lifted,omitempty"`
+	Variants []Variant `json:"variants,omitempty"`
 }
 
 // Variant is another request that belongs to the same slot: the same plan
@@ -135,6 +138,7 @@ type Details struct {
 type Variant struct {
 	OperationName *string         `json:"operationName,omitempty"` // nil: as the entry; "": no name is sent
 	Query         string          `json:"query,omitempty"`
+	Lifted        bool            `json:"lifted,omitempty"` // of Query, as in Details
 	Client        *Client         `json:"client,omitempty"`
 	PlanKey       string          `json:"planKey,omitempty"`
 	Conditions    map[string]bool `json:"conditions,omitempty"`

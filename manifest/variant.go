@@ -50,7 +50,7 @@ func relative(e, x Entry) Variant {
 		v.OperationName = &name
 	}
 	if x.Request.Query != e.Request.Query {
-		v.Query = x.Request.Query
+		v.Query, v.Lifted = x.Request.Query, x.Planwarm.Lifted
 	}
 	if x.Client != nil && (e.Client == nil || *x.Client != *e.Client) && *x.Client != (Client{}) {
 		v.Client = x.Client
