@@ -6,8 +6,10 @@ import (
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/apollo"
+	"github.com/planwarm/planwarm/planner/apollogateway"
 	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/planner/hive"
+	"github.com/planwarm/planwarm/planner/hivegateway"
 	"go.uber.org/zap"
 )
 
@@ -19,6 +21,12 @@ func newPlanner(r config.Router, types schemaSource, log *zap.Logger) (planner.P
 		return cosmo.New(cosmo.Options{
 			URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "",
 			OwnVersion: version, Logger: log,
+		})
+	case config.RouterApolloGateway:
+		return apollogateway.New(apollogateway.Options{URL: r.URL, Token: tokenOf(r.TokenFile), Canary: r.Canary, OwnVersion: version})
+	case config.RouterHiveGateway:
+		return hivegateway.New(hivegateway.Options{
+			URL: r.URL, Token: tokenOf(r.TokenFile), MetricsURL: r.MetricsURL, Canary: r.Canary, OwnVersion: version, Lifetime: r.PlanLifetime.Std(),
 		})
 	case config.RouterApollo:
 		return apollo.New(dryRun(r, types, log))
@@ -32,7 +40,7 @@ func newPlanner(r config.Router, types schemaSource, log *zap.Logger) (planner.P
 // operation name as they were sent.
 func keysOnText(k config.RouterKind) bool {
 	switch k {
-	case config.RouterApollo:
+	case config.RouterApollo, config.RouterApolloGateway, config.RouterHiveGateway:
 		return true
 	}
 	return false

@@ -146,7 +146,11 @@ func (g Graph) check(k *checker, key string) {
 }
 
 func (r Router) check(k *checker, key string) {
-	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo), string(RouterApollo), string(RouterHiveRouter))
+	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo), string(RouterApollo), string(RouterHiveRouter), string(RouterApolloGateway), string(RouterHiveGateway))
+	if r.Kind == RouterApolloGateway && r.TokenFile == "" {
+		k.fault(key+".token_file", "is empty: the hook refuses requests without its token")
+	}
+	k.notNegative(key+".plan_lifetime", r.PlanLifetime)
 	if r.URL == "" {
 		k.fault(key+".url", "is empty")
 	}

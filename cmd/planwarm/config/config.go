@@ -63,9 +63,10 @@ type Router struct {
 	URL           string     `yaml:"url"`
 	ReadyURL      string     `yaml:"ready_url"`
 	MetricsURL    string     `yaml:"metrics_url"`
-	TokenFile     string     `yaml:"token_file"` // X-WG-Token: the router fails closed without it
+	TokenFile     string     `yaml:"token_file"` // X-WG-Token: the router fails closed without it; or the token of the plug-in
 	PlanCacheSize int        `yaml:"plan_cache_size"`
-	Canary        string     `yaml:"canary"` // query with a real field; empty: found in the schema
+	PlanLifetime  Duration   `yaml:"plan_lifetime"` // of a plan in a router whose plans end by themselves; 0: as the kind has it
+	Canary        string     `yaml:"canary"`        // query with a real field; empty: found in the schema
 	Pull          Pull       `yaml:"pull"`
 }
 
@@ -74,6 +75,12 @@ type RouterKind string
 
 // RouterCosmo is a Cosmo router, or one that answers like it.
 const RouterCosmo RouterKind = "cosmo"
+
+// Gateways in Node with planwarm's plug-in in their process (deploy/).
+const (
+	RouterApolloGateway RouterKind = "apollo-gateway"
+	RouterHiveGateway   RouterKind = "hive-gateway"
+)
 
 // Pull is the router's own warm-up, as its configuration has it.
 type Pull struct {

@@ -1,0 +1,153 @@
+package hivegateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/hook"
+	"github.com/planwarm/planwarm/planner/planhttp"
+)
+
+// bareCanary cannot be executed by any GraphQL server, and calls no subgraph
+// when something that is none answers it all the same.
+const bareCanary = "query PlanwarmCanary($planwarm:Boolean!){__typename@include(if:$planwarm)}"
+
+// bare plans without the plug-in, by leaving a required variable out.
+type bare struct {
+	o    Options
+	ends *expiry
+	also func(context.Context, string) string
+	gate *planhttp.Gate
+}
+
+func newBare(o Options, ends *expiry, also func(context.Context, string) string) (*bare, error) {
+	if err := planhttp.CheckURL("url", o.URL); err != nil {
+		return nil, err
+	}
+	o.Timeout = cmp.Or(o.Timeout, hook.DefaultTimeout)
+	o.MaxBody = cmp.Or(o.MaxBody, hook.DefaultMaxBody)
+	o.WatchInterval = cmp.Or(o.WatchInterval, hook.DefaultWatchInterval)
+	o.Debounce = cmp.Or(o.Debounce, hook.DefaultDebounce)
+	b := &bare{o: o, ends: ends, also: also}
+	b.gate = planhttp.NewGate(b.prove)
+	return b, nil
+}
+
+// Probe proves that the endpoint refuses a request without a required variable.
+func (b *bare) Probe(ctx context.Context) error { return b.gate.Probe(ctx) }
+
+// MutationSafe is true: nothing is sent that a GraphQL server could execute.
+func (b *bare) MutationSafe() bool { return b.gate.Open() }
+
+func (b *bare) prove(ctx context.Context) error {
+	a, err := b.send(ctx, planner.Request{Query: bareCanary})
+	switch {
+	case err != nil:
+		return err
+	case a.Data == planhttp.DataValue:
+		return planner.ErrExecuted
+	case a.status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case !a.planned():
+		return fmt.Errorf("%w: status %d to a request without its variable", planner.ErrRefused, a.status)
+	}
+	return nil
+}
+
+// Plan sends r without variables. An operation that needs none is not sent.
+func (b *bare) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
+	res, err := b.plan(ctx, r)
+	if err != nil {
+		b.gate.Learn(err)
+		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
+	}
+	return res, nil
+}
+
+// Verify cannot tell: the gateway says nothing of its cache.
+func (b *bare) Verify(context.Context, planner.Request) (planner.Hit, error) {
+	return planner.HitUnknown, nil
+}
+
+func (b *bare) plan(ctx context.Context, r planner.Request) (planner.Result, error) {
+	op, err := planhttp.Read(r.Query, r.OperationName)
+	switch {
+	case err != nil:
+		return planner.Result{}, err
+	case op.Kind == planhttp.Subscription:
+		return planner.Result{}, fmt.Errorf("%w: a subscription is not planned over http", planner.ErrInvalid)
+	case !hook.LeftOut(op, r.Conditions):
+		return planner.Result{}, fmt.Errorf("%w: it has no required variable to leave out, and the gateway no plug-in", planner.ErrInvalid)
+	}
+	if err := b.gate.Ensure(ctx); err != nil {
+		return planner.Result{}, err
+	}
+	a, err := b.send(ctx, r)
+	switch {
+	case err != nil:
+		return planner.Result{}, err
+	case a.Data == planhttp.DataValue:
+		return planner.Result{}, planner.ErrExecuted
+	case a.planned():
+		b.ends.noteText(r.Query, time.Now())
+		return planner.Result{Took: a.took}, nil
+	case !a.Whole || !a.Failed:
+		return planner.Result{}, fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+	default:
+		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	}
+}
+
+type bareAnswer struct {
+	planhttp.Answer
+	status int
+	took   time.Duration
+}
+
+// planned says that only the missing variable was complained about: that error
+// alone has no code, and it comes behind the plan.
+func (a bareAnswer) planned() bool {
+	return a.status < http.StatusInternalServerError && a.Whole && a.Failed && a.Data == planhttp.DataAbsent && len(a.Codes) == 0
+}
+
+func (b *bare) send(ctx context.Context, r planner.Request) (bareAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
+	defer cancel()
+	req, err := planhttp.NewRequest(ctx, b.o.URL, r, r.Conditions, hook.Header, "Graphql-Client-")
+	if err != nil {
+		return bareAnswer{}, err
+	}
+	hook.SetClient(req.Header, hook.DefaultClientName, b.o.OwnVersion)
+	start := time.Now()
+	res, err := b.o.Client.Do(req)
+	if err != nil {
+		return bareAnswer{}, planhttp.TransportError(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // the answer is read already
+	a := bareAnswer{status: res.StatusCode, Answer: planhttp.ReadAnswer(res.Body, b.o.MaxBody, ""), took: time.Since(start)}
+	switch {
+	case a.Data == planhttp.DataValue:
+		return a, nil
+	case a.Err != nil:
+		return a, planhttp.TransportError(ctx, a.Err)
+	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
+	}
+	return a, planhttp.StatusError(a.status, res.Header)
+}
+
+// Watch looks at the counter and at the end of plans until ctx ends.
+func (b *bare) Watch(ctx context.Context, seen func(planner.Reload)) error {
+	planhttp.Watch(ctx, b.o.WatchInterval, b.o.Debounce, func(ctx context.Context) string {
+		sign := b.also(ctx, "")
+		if sign != "" {
+			b.gate.Distrust()
+		}
+		return sign
+	}, seen)
+	return nil
+}

@@ -1,0 +1,181 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/planwarm/planwarm/planner"
+	"github.com/planwarm/planwarm/planner/planhttp"
+)
+
+// Header carries the token.
+const Header = "X-Planwarm-Token"
+
+// Plan has the gateway plan r and keep the plan. Text and name are sent as they
+// are, since they are the key of the plan.
+func (p *Planner) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
+	res, err := p.plan(ctx, r)
+	if err != nil {
+		p.gate.Learn(err)
+		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
+	}
+	return res, nil
+}
+
+// Verify asks whether the plan of r was in the cache. The question plans it
+// when it was not.
+func (p *Planner) Verify(ctx context.Context, r planner.Request) (planner.Hit, error) {
+	res, err := p.plan(ctx, r)
+	if err != nil {
+		p.gate.Learn(err)
+		return planner.HitUnknown, fmt.Errorf("verify operation: %w", err)
+	}
+	return res.Hit, nil
+}
+
+func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, error) {
+	op, err := planhttp.Read(r.Query, r.OperationName)
+	if err != nil {
+		return planner.Result{}, err
+	}
+	if op.Kind == planhttp.Subscription {
+		return planner.Result{}, fmt.Errorf("%w: a subscription is not planned over http", planner.ErrInvalid)
+	}
+	if err := p.gate.Ensure(ctx); err != nil {
+		return planner.Result{}, err
+	}
+	done, err := p.takeTurn(ctx)
+	if err != nil {
+		return planner.Result{}, err
+	}
+	defer done()
+	if (r.Mutation || op.Kind == planhttp.Mutation) && !LeftOut(op, r.Conditions) {
+		// Nothing but the plug-in keeps it from being executed, so that it is
+		// there is proven each time. With a required variable no server executes it.
+		if err := p.proveClosed(ctx); err != nil {
+			return planner.Result{}, err
+		}
+	}
+	a, err := p.send(ctx, r, p.o.Token)
+	if err != nil {
+		return planner.Result{}, err
+	}
+	if err := p.judge(ctx, a); err != nil {
+		return planner.Result{}, err
+	}
+	if p.o.Planned != nil {
+		p.o.Planned(a.since(time.Now()))
+	}
+	return a.result(), nil
+}
+
+// LeftOut says whether a required variable is missing when only conditions are
+// sent: no GraphQL server executes such an operation.
+func LeftOut(op planhttp.Operation, conditions map[string]bool) bool {
+	return slices.ContainsFunc(op.Required, func(name string) bool {
+		_, sent := conditions[name]
+		return !sent
+	})
+}
+
+// takeTurn waits until no other operation is under way.
+func (p *Planner) takeTurn(ctx context.Context) (func(), error) {
+	if p.turn == nil {
+		return func() {}, nil
+	}
+	select {
+	case p.turn <- struct{}{}:
+		return func() { <-p.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", planner.ErrUnavailable, ctx.Err())
+	}
+}
+
+// judge decides what the answer to an operation means. One that can mean two
+// things is settled by the canary, which is never invalid.
+func (p *Planner) judge(ctx context.Context, a answer) error {
+	switch a.verdict() {
+	case verdictPlanned:
+		return nil
+	case verdictExecuted:
+		return planner.ErrExecuted
+	case verdictInvalid:
+		return fmt.Errorf("%w: the plug-in could not plan it (status %d)", planner.ErrInvalid, a.status)
+	case verdictUnproven:
+		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+	}
+	if err := p.gate.Probe(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+}
+
+// send posts one request. Its errors wrap a sentinel of package planner and
+// name neither address nor headers.
+func (p *Planner) send(ctx context.Context, r planner.Request, token func() (string, error)) (answer, error) {
+	t, err := token()
+	if err != nil {
+		// Without its token the request would be executed.
+		return answer{}, fmt.Errorf("%w: %w", planner.ErrRefused, err)
+	}
+	if !planhttp.HeaderValue(t, maxTokenBytes) {
+		return answer{}, fmt.Errorf("%w: the token is empty, too long, or no header value", planner.ErrRefused)
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
+	defer cancel()
+	req, err := planhttp.NewRequest(ctx, p.o.URL, r, r.Conditions, Header, "Graphql-Client-", "Apollographql-Client-")
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set(Header, t)
+	SetClient(req.Header, p.o.OwnClientName, p.o.OwnVersion)
+	start := time.Now()
+	res, err := p.client.Do(req)
+	if err != nil {
+		return answer{}, planhttp.TransportError(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // the answer is read already
+	return p.read(ctx, res, start)
+}
+
+// SetClient names planwarm as the client, in the headers of either vendor.
+func SetClient(h http.Header, name, version string) {
+	for _, prefix := range []string{"GraphQL-Client-", "Apollographql-Client-"} {
+		h.Set(prefix+"Name", name)
+		if version != "" {
+			h.Set(prefix+"Version", version)
+		}
+	}
+}
+
+// read takes the answer in. That something was executed is told whatever else
+// the answer says.
+func (p *Planner) read(ctx context.Context, res *http.Response, start time.Time) (answer, error) {
+	var body bytes.Buffer
+	a := answer{
+		status: res.StatusCode,
+		Answer: planhttp.ReadAnswer(io.TeeReader(res.Body, &body), p.o.MaxBody, "planwarm"),
+		took:   time.Since(start),
+	}
+	switch {
+	case a.Data == planhttp.DataValue:
+		return a, nil
+	case a.Err != nil:
+		return a, planhttp.TransportError(ctx, a.Err)
+	}
+	if err := planhttp.StatusError(a.status, res.Header); err != nil {
+		return a, err
+	}
+	if a.status == http.StatusUnauthorized || a.status == http.StatusNotImplemented {
+		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
+	}
+	if a.Whole && a.Plan {
+		a.state = readState(body.Bytes())
+	}
+	return a, nil
+}
