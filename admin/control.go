@@ -44,7 +44,8 @@ type control struct {
 //	POST /recompute?namespace=N&graph=G        build and publish now; the report
 //	POST /warm?namespace=N&graph=G             warm every router of the graph; 202
 //
-// Without graph, recompute and warm are for the only graph there is.
+// Without graph, recompute and warm are for the only graph there is; without
+// namespace, for the only one of that name.
 func NewControl(o ControlOptions) (http.Handler, error) {
 	if o.Sidecar == nil {
 		return nil, errors.New("new control: no sidecar")
@@ -96,7 +97,7 @@ func local(host string) bool {
 		host = h
 	}
 	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 func (c *control) status(w http.ResponseWriter, _ *http.Request) {
@@ -111,6 +112,7 @@ func (c *control) recompute(w http.ResponseWriter, r *http.Request) {
 	}
 	rep, err := c.sidecar.Recompute(r.Context(), graph)
 	switch {
+	case r.Context().Err() != nil: // nobody waits for the answer any more
 	case errors.Is(err, warmer.ErrHeld), errors.Is(err, warmer.ErrNoSchema):
 		fail(w, http.StatusConflict, err.Error())
 	case err != nil:
@@ -126,8 +128,12 @@ func (c *control) warm(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = c.sidecar.Trigger(r.Context(), graph, warmer.ReasonPerson)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, warmer.ErrUnknownGraph):
 		fail(w, http.StatusNotFound, err.Error())
+		return
+	case err != nil:
+		fail(w, http.StatusBadGateway, err.Error())
 		return
 	}
 	answer(w, http.StatusAccepted, map[string]string{"graph": graph.String(), "state": "triggered"})
@@ -143,12 +149,19 @@ func (c *control) graph(r *http.Request) (manifest.Graph, error) {
 		}
 		return graphs[0].Graph, nil
 	}
+	var found []manifest.Graph
 	for _, g := range graphs {
 		if g.Graph.Name == name && (namespace == "" || g.Graph.Namespace == namespace) {
-			return g.Graph, nil
+			found = append(found, g.Graph)
 		}
 	}
-	return manifest.Graph{}, warmer.ErrUnknownGraph
+	switch len(found) {
+	case 0:
+		return manifest.Graph{}, warmer.ErrUnknownGraph
+	case 1:
+		return found[0], nil
+	}
+	return manifest.Graph{}, fmt.Errorf("%w: %d namespaces have it, name one", warmer.ErrUnknownGraph, len(found))
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
