@@ -86,6 +86,9 @@ func (c *Client) fetch(ctx context.Context, g manifest.Graph) (manifest.Manifest
 	switch res.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotModified:
+		if last.etag == "" { // it was not asked: an empty manifest would be taken for the one in force
+			return manifest.Manifest{}, fmt.Errorf("%w: not modified, without a condition", ErrCorrupt)
+		}
 		return last.manifest, nil
 	case http.StatusNotFound:
 		return manifest.Manifest{}, ErrNotFound

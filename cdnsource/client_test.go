@@ -70,10 +70,11 @@ func TestClientTellsWhatIsWrong(t *testing.T) {
 		answer http.HandlerFunc
 		want   error
 	}{
-		"missing":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, ErrNotFound},
-		"refused":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, ErrDenied},
-		"broken":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, ErrAmbiguous},
-		"truncated": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body[:len(body)/2]) }, manifest.ErrMalformed},
+		"missing":                                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, ErrNotFound},
+		"refused":                                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, ErrDenied},
+		"broken":                                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, ErrAmbiguous},
+		"not modified, though nothing was known": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, ErrCorrupt},
+		"truncated":                              {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body[:len(body)/2]) }, manifest.ErrMalformed},
 		"other graph": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, strings.Replace(string(body), "storefront", "other", 1))
 		}, ErrCorrupt},
