@@ -6,6 +6,7 @@ package cosmodouble
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -99,6 +100,7 @@ type Execution struct {
 type Double struct {
 	mu       sync.Mutex
 	o        Options
+	key      *ecdsa.PublicKey // from its registration, in place of Options.Token
 	ready    bool
 	added    int
 	plans    map[uint64]bool
@@ -235,7 +237,7 @@ func (d *Double) graphql(w http.ResponseWriter, r *http.Request) {
 	}
 	allowed := o.Mode == Allowed
 	if token := r.Header.Get("X-WG-Token"); o.Mode == FailsClosed && token != "" {
-		if token != o.Token {
+		if !d.takes(token, o) {
 			reply(w, http.StatusBadRequest, `{"errors":[{"message":"invalid token"}]}`)
 			return
 		}
