@@ -48,12 +48,29 @@ func newRig(t *testing.T, o router.Options) rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	url, stop := serveRouter(t, ctx, cancel, r)
+	t.Cleanup(func() {
+		stop()
+		if err := subs.Close(context.Background()); err != nil {
+			t.Errorf("close subgraphs: %v", err)
+		}
+	})
+	return rig{r, subs, url}
+}
+
+// serveRouter runs a router until stop is called and returns its endpoint once
+// it serves.
+func serveRouter(t testing.TB, ctx context.Context, cancel context.CancelFunc, r *router.Router) (url string, stop func()) {
+	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
 	srv := httptest.NewServer(r)
-	t.Cleanup(func() {
-		stop()
+	for !r.Ready() {
+		time.Sleep(time.Millisecond) // another goroutine builds its graph
+	}
+	return srv.URL + "/graphql", func() {
+		cancel()
 		srv.Close()
 		if err := <-done; err != nil {
 			t.Errorf("router: %v", err)
@@ -61,17 +78,10 @@ func newRig(t *testing.T, o router.Options) rig {
 		if err := r.Close(context.Background()); err != nil {
 			t.Errorf("close router: %v", err)
 		}
-		if err := subs.Close(context.Background()); err != nil {
-			t.Errorf("close subgraphs: %v", err)
-		}
-	})
-	for !r.Ready() {
-		time.Sleep(time.Millisecond) // another goroutine builds its graph
 	}
-	return rig{r, subs, srv.URL + "/graphql"}
 }
 
-func storefrontFile(t *testing.T, name string) string {
+func storefrontFile(t testing.TB, name string) string {
 	t.Helper()
 	data, err := testdata.Storefront.ReadFile("storefront/" + name)
 	if err != nil {
