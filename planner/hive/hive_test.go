@@ -235,6 +235,30 @@ func TestBadModes(t *testing.T) {
 	}
 }
 
+// TestReloadInTheMiddleOfARun: what is under way when the router forgets its
+// permission is executed, since it cannot be made to fail closed, and nothing
+// after it: warm.concurrency is the bound, and mutations are never among them.
+func TestReloadInTheMiddleOfARun(t *testing.T) {
+	sc, types := storefront(t)
+	list := items(t, sc)
+	for _, width := range []int{1, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			d := hivedouble.New(types, dryrundouble.Options{ReloadAfter: 30, ReloadTo: dryrundouble.Ignored})
+			run := warmer.Runner{Planner: newPlanner(t, sc, d, nil), Settings: warmer.Settings{Concurrency: width}}
+			rep, _, err := run.Run(t.Context(), list)
+			e := d.Executed()
+			if !errors.Is(err, planner.ErrExecuted) || len(e) < 1 || len(e) > width || rep.Executed != len(e) || rep.Skipped == 0 {
+				t.Errorf("%d executed with %d at once, %+v, %v", len(e), width, rep, err)
+			}
+			for _, x := range e {
+				if x.Mutation {
+					t.Errorf("executed %s", x.Query)
+				}
+			}
+		})
+	}
+}
+
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc, types := storefront(t)

@@ -30,6 +30,9 @@ const (
 	trustLost                  // it executed or refused a request: nothing is sent but a Probe
 )
 
+// errNotSent is a refusal of our own, which says nothing new of the router.
+var errNotSent = errors.New("not sent since the last proof failed")
+
 // NewGate returns a shut Gate. canary sends the canary and returns nil only
 // when the answer proves that nothing was executed.
 func NewGate(canary func(context.Context) error) *Gate { return &Gate{canary: canary} }
@@ -42,14 +45,18 @@ func (g *Gate) Probe(ctx context.Context) error {
 }
 
 func (g *Gate) probe(ctx context.Context) error {
-	err := g.canary(ctx)
-	g.Learn(err)
-	if err != nil {
+	before := g.Losses()
+	if err := g.canary(ctx); err != nil {
+		g.Learn(err)
 		return fmt.Errorf("probe router: %w", err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.trust = trustHonoured
+	// What was learnt while the canary was under way may be newer than its
+	// answer: a reload, or an execution. The next request is not let through by it.
+	if g.losses == before {
+		g.trust = trustHonoured
+	}
 	return nil
 }
 
@@ -66,7 +73,7 @@ func (g *Gate) Ensure(ctx context.Context) error {
 	}
 	if g.state() != trustHonoured {
 		// Not ErrExecuted: this request was not even sent, and executions are counted.
-		return fmt.Errorf("not sent since the last proof failed: %w", planner.ErrRefused)
+		return fmt.Errorf("%w: %w", errNotSent, planner.ErrRefused)
 	}
 	return nil
 }
@@ -74,6 +81,7 @@ func (g *Gate) Ensure(ctx context.Context) error {
 // Learn keeps what an error says of the router.
 func (g *Gate) Learn(err error) {
 	switch {
+	case errors.Is(err, errNotSent):
 	case errors.Is(err, planner.ErrExecuted), errors.Is(err, planner.ErrRefused):
 		g.mu.Lock()
 		g.trust = trustLost
@@ -90,17 +98,17 @@ func (g *Gate) Learn(err error) {
 func (g *Gate) Distrust() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.losses++
 	if g.trust == trustHonoured {
 		g.trust = trustUnknown
-		g.losses++
 	}
 }
 
 // Open says whether the last proof stands.
 func (g *Gate) Open() bool { return g.state() == trustHonoured }
 
-// Losses counts how often a proof was lost: what was proven beside it is worth
-// something only while the number stays.
+// Losses counts how often there was reason to doubt a proof: what was proven
+// beside it is worth something only while the number stays.
 func (g *Gate) Losses() uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -124,6 +124,42 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// TestGateLearnsWhileTheCanaryIsUnderWay: its answer may be older than a sign
+// of a reload, or than an execution, and does not cover them up.
+func TestGateLearnsWhileTheCanaryIsUnderWay(t *testing.T) {
+	var g *Gate
+	var meanwhile func()
+	canaries := 0
+	g = NewGate(func(context.Context) error {
+		canaries++
+		if meanwhile != nil {
+			meanwhile()
+		}
+		return nil
+	})
+	meanwhile = func() { g.Distrust() }
+	if err := g.Ensure(t.Context()); err != nil || g.Open() {
+		t.Errorf("reload: %v, open %v", err, g.Open())
+	}
+	meanwhile = nil
+	if err := g.Ensure(t.Context()); err != nil || !g.Open() || canaries != 2 {
+		t.Errorf("after the reload: %v, open %v, %d canaries", err, g.Open(), canaries)
+	}
+	meanwhile = func() { g.Learn(planner.ErrExecuted) }
+	if err := g.Probe(t.Context()); err != nil || g.Open() {
+		t.Errorf("execution: %v, open %v", err, g.Open())
+	}
+	refused := g.Ensure(t.Context())
+	if !errors.Is(refused, planner.ErrRefused) || canaries != 3 {
+		t.Errorf("after the execution: %v, %d canaries", refused, canaries)
+	}
+	// A request that was not sent teaches nothing: a late one shuts no open gate.
+	meanwhile = func() { g.Learn(refused) }
+	if err := g.Probe(t.Context()); err != nil || !g.Open() {
+		t.Errorf("not sent: %v, open %v", err, g.Open())
+	}
+}
+
 func TestWatchDebounces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
