@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/planwarm/planwarm/manifest"
@@ -207,4 +208,37 @@ func TestUsageJoinsByName(t *testing.T) {
 			t.Errorf("%s: joined %q, want %q", c.name, got.Request.Query, c.query)
 		}
 	}
+}
+
+// TestRouterSaysWhatIsInexact, and does not send it.
+func TestRouterSaysWhatIsInexact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRouter{}
+		b := startRouter(t, f, func(o *RouterOptions) { o.Exact = true })
+		var l Listing
+		for i := range maxShown + 3 {
+			e := manifest.Entry{Request: manifest.Request{Query: fmt.Sprintf("query L%d { a }", i)}}
+			e.Planwarm.Lifted = true
+			l.Entries = append(l.Entries, e)
+		}
+		l.Entries = append(l.Entries, manifest.Entry{Request: manifest.Request{OperationName: "A", Query: "query A { a }"}})
+		time.Sleep(time.Second)
+		b.mu.Lock()
+		b.listing = l
+		b.mu.Unlock()
+		f.mu.Lock()
+		before := len(f.sent)
+		f.mu.Unlock()
+		b.trigger(ReasonPerson)
+		time.Sleep(time.Second)
+		run := b.snapshot().LastRun
+		if run.InexactCount != maxShown+3 || len(run.Inexact) != maxShown || run.Planned+run.AlreadyWarm != 2 {
+			t.Errorf("%d inexact, %d shown, %+v", run.InexactCount, len(run.Inexact), run.Report)
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if sent := f.sent[before:]; len(sent) != 2 || sent[0].OperationName != "A" || sent[1].OperationName != "" {
+			t.Errorf("sent %+v", sent)
+		}
+	})
 }

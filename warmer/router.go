@@ -214,6 +214,10 @@ func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	if l.Limit > 0 {
 		all = all[:min(len(all), l.Limit)] // each set of conditions is a plan of its own
 	}
+	var inexact []Inexact
+	if r.Exact {
+		inexact = InexactOf(l.Entries)
+	}
 	todo, generation := r.unproven(all)
 	r.setPhase(PhaseWarming)
 	started := time.Now()
@@ -228,6 +232,7 @@ func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	r.finish(RunRecord{
 		At: started.UTC(), Generation: generation, Reasons: *reasons, Origin: l.Origin,
 		Broken: l.Broken[:min(len(l.Broken), maxShown)], Report: rep,
+		Inexact: inexact[:min(len(inexact), maxShown)], InexactCount: len(inexact),
 	}, warm, err)
 	return err
 }
@@ -293,7 +298,7 @@ func (r *router) logRun(rec RunRecord, err error) {
 	fields := []zap.Field{
 		zap.String("origin", string(rec.Origin)), zap.Any("reasons", rec.Reasons),
 		zap.Int("planned", rec.Planned), zap.Int("already_warm", rec.AlreadyWarm), zap.Int("failed", rec.Failed),
-		zap.Int("skipped", rec.Skipped), zap.Int("broken", len(rec.Broken)), zap.Float64("took_ms", rec.TookMs),
+		zap.Int("skipped", rec.Skipped), zap.Int("broken", len(rec.Broken)), zap.Int("inexact", rec.InexactCount), zap.Float64("took_ms", rec.TookMs),
 	}
 	switch {
 	case errors.Is(err, planner.ErrExecuted):

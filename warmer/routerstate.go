@@ -31,5 +31,9 @@ type RunRecord struct {
 	Reasons    []Reason  `json:"reasons"`
 	Origin     Origin    `json:"origin"`
 	Broken     []Broken  `json:"broken,omitempty"` // operations that were not sent, since the schema refuses them; at most 100
+	// Inexact are operations that were not sent since no client sends their
+	// text; at most 100, of InexactCount.
+	Inexact      []Inexact `json:"inexact,omitempty"`
+	InexactCount int       `json:"inexactCount,omitempty"`
 	Report
 }
