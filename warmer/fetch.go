@@ -82,6 +82,7 @@ func (g *graph) fetch(ctx context.Context) {
 		}
 	}
 	if !was.done {
+		g.noteSchema() // while the manifest in force is the one from before
 		close(g.firstFetch)
 	}
 }

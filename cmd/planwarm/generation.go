@@ -115,6 +115,9 @@ func (g *generation) serve(ctx context.Context, cdn, health *server) error {
 	if err != nil {
 		return err
 	}
+	if err := g.serveWebhooks(); err != nil {
+		return err
+	}
 	if cdn != nil {
 		h, err := g.cdnHandler(ctx)
 		if err != nil {

@@ -81,6 +81,7 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 			return o, err
 		}
 	}
+	o.Pending = p.pending()
 	if p.g.config.Publishes() {
 		o.Store = p.publisher()
 	}

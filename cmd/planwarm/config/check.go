@@ -108,6 +108,7 @@ func (c Config) check() Faults {
 	}
 	c.checkListeners(&k)
 	c.checkBucket(&k)
+	c.Webhooks.check(&k)
 	k.oneOf("telemetry.keep_text", c.Telemetry.KeepText, "lifted")
 	k.positive("telemetry.max_operations", int64(c.Telemetry.MaxOperations))
 	k.positive("telemetry.max_text", int64(c.Telemetry.MaxText))

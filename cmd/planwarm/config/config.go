@@ -17,6 +17,7 @@ type Config struct {
 	CDN       CDN       `yaml:"cdn"`
 	Health    Health    `yaml:"health"`
 	Admin     Admin     `yaml:"admin"`
+	Webhooks  Webhooks  `yaml:"webhooks"`
 	Log       Log       `yaml:"log"`
 }
 
@@ -39,6 +40,7 @@ type Graph struct {
 	Routers        []Router          `yaml:"routers"`
 	Manifest       Manifest          `yaml:"manifest"`
 	Warm           Warm              `yaml:"warm"`
+	Webhooks       WebhookNames      `yaml:"webhooks"`
 }
 
 // Schema says where the graph's schema is: SDL, a supergraph, or a Cosmo execution config.
@@ -189,6 +191,8 @@ func Default() Config {
 		Health: Health{Listen: ":7662"},
 		Admin:  Admin{Listen: "127.0.0.1:7660"},
 		Log:    Log{Level: "info", Format: "json"},
+
+		Webhooks: DefaultWebhooks(),
 	}
 }
 
