@@ -38,6 +38,7 @@ func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPa
 	if p.table, err = g.host.table(g.config, p.id); err != nil {
 		return nil, err
 	}
+	p.table.canon.keep(p.textPolicy())
 	p.watcher, err = schema.NewWatcher(schema.Options{
 		File: c.Schema.File, URL: c.Schema.URL, Poll: c.Schema.Poll.Std(), Token: tokenOf(c.Schema.TokenFile),
 		Logger: g.log, OnChange: func(_, sc *schema.Schema) { p.schemaChanged(ctx, sc) },
@@ -71,7 +72,7 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 		Graph: p.id, Schema: p.watcher, NewKeyer: newKeyer, Usages: p.table,
 		Publish: warmer.PublishOptions{
 			Settings: settings(m), Window: m.Window.Std(), RecomputeInterval: m.RecomputeInterval.Std(),
-			MinPublishInterval: m.MinPublishInterval.Std(), PinsPoll: w.Poll.Std(),
+			MinPublishInterval: m.MinPublishInterval.Std(), PinsPoll: w.Poll.Std(), ExactTexts: p.exactTexts(),
 		},
 		Warm: warmer.WarmOptions{Fallback: warmer.Fallback(w.Fallback), Merge: w.Merge, Limit: w.Limit, Poll: w.Poll.Std()},
 	}

@@ -83,6 +83,9 @@ func lastRunText(r *warmer.RunRecord) string {
 	}
 	text := fmt.Sprintf("; last run from %s: %d planned, %d already warm, %d failed, %d skipped in %.0f ms",
 		r.Origin, r.Planned, r.AlreadyWarm, r.Failed, r.Skipped, r.TookMs)
+	if r.InexactCount > 0 {
+		text += fmt.Sprintf(", %d not warmed: text had literals", r.InexactCount)
+	}
 	if r.Stopped != "" {
 		text += ", stopped: " + r.Stopped
 	}

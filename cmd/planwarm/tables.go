@@ -9,15 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/planner/cosmo"
-	"github.com/planwarm/planwarm/planner/engine"
-	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/telemetry"
 	"github.com/planwarm/planwarm/warmer"
 	"go.uber.org/zap"
@@ -160,41 +157,4 @@ func writeFile(path string, data []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
-}
-
-// canonicaliser makes texts storable under the current schema.
-type canonicaliser struct {
-	state atomic.Pointer[canonicalState]
-}
-
-type canonicalState struct {
-	schema *schema.Schema
-	keyer  func() (*engine.Keyer, error)
-}
-
-// use makes the schema current. The keyer is built when the first text comes.
-func (c *canonicaliser) use(sc *schema.Schema) {
-	c.state.Store(&canonicalState{schema: sc, keyer: sync.OnceValues(func() (*engine.Keyer, error) {
-		return engine.NewKeyer(sc.ClientSDL())
-	})})
-}
-
-func (c *canonicaliser) canonical(text, name string) (telemetry.Canonical, error) {
-	s := c.state.Load()
-	if s == nil {
-		return telemetry.Canonical{}, warmer.ErrNoSchema
-	}
-	op, err := s.schema.Parse(text, name)
-	if err != nil {
-		return telemetry.Canonical{}, err
-	}
-	k, err := s.keyer()
-	if err != nil {
-		return telemetry.Canonical{}, err
-	}
-	id, err := k.Key(op.Canonical, op.Name, nil)
-	if err != nil {
-		return telemetry.Canonical{}, err
-	}
-	return telemetry.Canonical{Text: op.Canonical, Key: id.Hash, Type: string(op.Type)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/planwarm/planwarm/telemetry"
@@ -25,6 +26,7 @@ func (g *generation) serveTelemetry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.wg.Go(func() { settleTelemetry(ctx, rcv) })
 	usage, err := graphqlmetrics.NewHandler(graphqlmetrics.Options{
 		Route: g.routeGraphQLMetrics, MaxBytes: int64(c.MaxBytes), Log: g.log, Registerer: g.registry,
 	})
@@ -39,6 +41,24 @@ func (g *generation) serveTelemetry(ctx context.Context) error {
 		httpServer.set(telemetryMux(rcv.Handler(), g.guardUsage(token, usage)))
 	}
 	return g.host.serveGRPC(ctx, c.GRPC, rcv.GRPC())
+}
+
+// settleEvery is how often requests are looked at that a mapping waits for
+// more of: what was sent last is known even when nothing follows.
+const settleEvery = 5 * time.Second
+
+func settleTelemetry(ctx context.Context, r *otlp.Receiver) {
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.Flush()
+			return
+		case now := <-tick.C:
+			r.Settle(now)
+		}
+	}
 }
 
 // telemetryMux tells schema usage from OTLP by the path.

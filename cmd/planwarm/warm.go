@@ -88,6 +88,8 @@ func (c *cli) warmRunning(ctx context.Context, f warmFlags, args []string) error
 type warmedRouter struct {
 	Router string `json:"router"`
 	Error  string `json:"error,omitempty"`
+	// Inexact are operations that were not sent: no client sends their text.
+	Inexact []warmer.Inexact `json:"inexact,omitempty"`
 	warmer.Report
 }
 
@@ -211,7 +213,11 @@ func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, ty
 	run := warmer.Runner{Planner: p, Progress: c.progress(), Settings: warmer.Settings{
 		Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std(),
 	}}
-	out.Report, _, err = run.Run(ctx, warmer.Items(manifest.Merge(m.Operations, nil, limit), keysOnText(r.Kind)))
+	entries := manifest.Merge(m.Operations, nil, limit)
+	if keysOnText(r.Kind) {
+		out.Inexact = warmer.InexactOf(entries)
+	}
+	out.Report, _, err = run.Run(ctx, warmer.Items(entries, keysOnText(r.Kind)))
 	if err != nil {
 		out.Error = err.Error()
 	}
@@ -251,6 +257,9 @@ func (c *cli) printWarmed(routers []warmedRouter) error {
 		}
 		for _, x := range w.Failures {
 			fmt.Fprintf(c.stdout, "  failed: %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+		}
+		for _, x := range w.Inexact {
+			fmt.Fprintf(c.stdout, "  %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
 		}
 		if w.Executed > 0 {
 			fmt.Fprintf(c.stdout, "  the router executed %d plan-only request(s): it does not allow the header\n", w.Executed)

@@ -109,7 +109,7 @@ func (c Config) check() Faults {
 	c.checkListeners(&k)
 	c.checkBucket(&k)
 	c.Webhooks.check(&k)
-	k.oneOf("telemetry.keep_text", c.Telemetry.KeepText, "lifted")
+	k.oneOf("telemetry.keep_text", c.Telemetry.KeepText, KeepLifted, KeepExact)
 	k.positive("telemetry.max_operations", int64(c.Telemetry.MaxOperations))
 	k.positive("telemetry.max_text", int64(c.Telemetry.MaxText))
 	k.positive("telemetry.otlp.max_bytes", int64(c.Telemetry.OTLP.MaxBytes))

@@ -125,10 +125,22 @@ type Warm struct {
 // Telemetry says what is listened for.
 type Telemetry struct {
 	OTLP          OTLP   `yaml:"otlp"`
-	KeepText      string `yaml:"keep_text"` // lifted
+	KeepText      string `yaml:"keep_text"` // lifted, or exact: see KeepExact
 	MaxOperations int    `yaml:"max_operations"`
 	MaxText       Bytes  `yaml:"max_text"`
 }
+
+// The values of Telemetry.KeepText, which is about operations with literals in
+// their text. An operation without any is kept as it was sent wherever a router
+// keys its plans on the exact text.
+const (
+	KeepLifted = "lifted" // literals are replaced by variables before anything is stored
+	// KeepExact keeps texts with their literals, which are values of users:
+	// they are then in memory, in checkpoints, in the bucket, and in manifests
+	// that whoever may read those sees. Turning it off again does not erase
+	// what was kept: that goes with the window, or with the checkpoints.
+	KeepExact = "exact"
+)
 
 // OTLP is the receiver, graphqlmetrics included.
 type OTLP struct {
@@ -184,7 +196,7 @@ func Default() Config {
 		Roles:   []Role{RolePublish, RoleWarm},
 		Telemetry: Telemetry{
 			OTLP:     OTLP{HTTP: "127.0.0.1:4318", GRPC: "127.0.0.1:4317", MaxBytes: 64 << 20},
-			KeepText: "lifted", MaxOperations: 20_000, MaxText: 64 << 20,
+			KeepText: KeepLifted, MaxOperations: 20_000, MaxText: 64 << 20,
 		},
 		Bucket: Bucket{URL: EmbeddedBucket, Region: "us-east-1", Retention: 50},
 		CDN:    CDN{Enabled: true, Listen: "127.0.0.1:7661"},
