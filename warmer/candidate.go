@@ -174,7 +174,7 @@ func (c *Candidates) index(op *schema.Operation, p pushed) {
 
 // usageCandidate turns what telemetry knows of one plan into what Build takes.
 func usageCandidate(u telemetry.Usage, key string, sc *schema.Schema) manifest.Candidate {
-	c := manifest.Candidate{SumMs: u.Sum, Hashes: u.Hashes, Clients: clientCounts(u.Clients), Entry: usageEntry(u, key)}
+	c := manifest.Candidate{SumMs: u.Sum, Hashes: hashesOf(u), Clients: clientCounts(u.Clients), Entry: usageEntry(u, key)}
 	if u.Text == "" {
 		return c // Build says so
 	}
@@ -185,6 +185,17 @@ func usageCandidate(u telemetry.Usage, key string, sc *schema.Schema) manifest.C
 	}
 	describe(&c, op)
 	return c
+}
+
+// hashesOf are all hashes that a router may show of a usage.
+func hashesOf(u telemetry.Usage) []string {
+	all := slices.Clone(u.Hashes)
+	for _, m := range u.Members {
+		if m.SourceHash != "" && !slices.Contains(all, m.SourceHash) {
+			all = append(all, m.SourceHash)
+		}
+	}
+	return all
 }
 
 // planKey is the key under the current schema where the text is known, what the

@@ -42,6 +42,7 @@ func compareLifted(a, b bool) int {
 // others are variants, as many as fit. Where every text lacks something it is
 // said of the entry.
 func withTexts(e manifest.Entry, u telemetry.Usage) manifest.Entry {
+	e.Planwarm.Lifted = u.Lifted
 	for i, m := range exactMembers(u) {
 		if i == 0 {
 			e.Request = manifest.Request{OperationName: m.Name, Query: m.Text}

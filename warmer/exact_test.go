@@ -11,6 +11,7 @@ import (
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/telemetry"
+	"go.uber.org/zap"
 )
 
 func forms(items []Item) []string {
@@ -206,6 +207,47 @@ func TestUsageJoinsByName(t *testing.T) {
 		cs.AddUsages([]telemetry.Usage{c.usage})
 		if got := cs.List()[3]; got.Request.Query != c.query {
 			t.Errorf("%s: joined %q, want %q", c.name, got.Request.Query, c.query)
+		}
+	}
+}
+
+// TestDeniedBySourceHash: a person denies by the hash that the router shows.
+func TestDeniedBySourceHash(t *testing.T) {
+	cs := NewCandidates(candidateSchema(t), textKeyer{})
+	one, two := member("1", "{a}", false, 3), member("2", "{ a }", false, 2)
+	one.SourceHash, two.SourceHash = "0d1e", "0d1e"
+	cs.AddUsages([]telemetry.Usage{usageWith(one, two)})
+	if got := cs.List()[0].Hashes; !slices.Equal(got, []string{"1", "2", "0d1e"}) {
+		t.Errorf("hashes %q", got)
+	}
+}
+
+// TestSnapshotKeepsTexts as the manifest does.
+func TestSnapshotKeepsTexts(t *testing.T) {
+	hottest, schemas := new(fakeUsages), new(fakeSchemas)
+	schemas.Store(candidateSchema(t))
+	hottest.set(
+		usageWith(member("1", "{  a}", true, 9)), usageWith(member("2", "{ a }", false, 5)),
+		usageWith(member("3", "{a}", false, 3)), usageWith(member("4", "{b}", false, 2)),
+	)
+	for _, exact := range []bool{true, false} {
+		g, err := newGraph(GraphOptions{
+			Schema: schemas, Usages: hottest, Publish: PublishOptions{ExactTexts: exact},
+			NewKeyer: func(*schema.Schema) (Keyer, error) { return textKeyer{}, nil },
+		}, nil, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := g.hottest(g.opts.Schema.Current())
+		if len(got) != 2 || got[1].Request.Query != "{b}" {
+			t.Fatalf("%+v", got)
+		}
+		e := got[0]
+		switch {
+		case exact && (e.Request.Query != "{ a }" || e.Planwarm.Lifted || len(e.Planwarm.Variants) != 1 || e.Planwarm.Variants[0].Query != "{a}"):
+			t.Errorf("exact: %+v", e)
+		case !exact && (e.Request.Query != "{  a}" || e.Planwarm.Lifted || len(e.Planwarm.Variants) != 0):
+			t.Errorf("not exact: %+v", e)
 		}
 	}
 }

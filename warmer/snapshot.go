@@ -67,7 +67,9 @@ func (g *graph) hottest(sc *schema.Schema) []manifest.Entry {
 		}
 		if i, known := place[key]; key != "" && known {
 			if g.opts.Publish.ExactTexts {
-				entries[i] = withText(entries[i], u.Members[0])
+				for _, m := range u.Members {
+					entries[i] = withText(entries[i], m)
+				}
 			}
 			continue
 		}

@@ -107,6 +107,9 @@ func (e *explanation) entryText(x placed) string {
 	if n := len(d.Variants); n > 0 {
 		text += ", " + some(n, "variant")
 	}
+	if d.Lifted {
+		text += ", its literals lifted: routers that key plans on exact text are not warmed with it"
+	}
 	return text
 }
 
