@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -12,10 +13,12 @@ import (
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/telemetry/otlp"
 	"github.com/planwarm/planwarm/warmer"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 )
 
 // generation is what one configuration makes of a host. A reload replaces it whole.
@@ -28,30 +31,44 @@ type generation struct {
 	bucket   cdnsource.Bucket // of storage, counted
 	graphs   []*graphPart
 	warmer   *warmer.Warmer
+	receiver *otlp.Receiver
+	grpc     *grpc.Server
+	// grpcListener is nil where gRPC is off.
+	grpcListener net.Listener
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
-// startGeneration wires a configuration. The CDN endpoint opens before anything
-// else: a router that starts now must get an answer, if only a 404. After an
-// error nothing of the generation runs; what is in the host stays.
-func startGeneration(ctx context.Context, h *host, c config.Config) (*generation, error) {
+// startGeneration wires a configuration and puts it in force: everything that
+// can fail first, then one swap. It returns the teardown of the generation that
+// was replaced. After an error nothing of the new one is left, and the old one
+// is as it was.
+func startGeneration(ctx context.Context, h *host, c config.Config) (retired *teardown, err error) {
 	g := &generation{config: c, host: h, log: h.log, registry: prometheus.NewRegistry()}
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	err := g.start(ctx)
-	if err != nil {
-		g.stop()
-		if g.storage != nil && g.storage != h.storage {
-			err = errors.Join(err, g.storage.close())
-		}
-		return nil, err
+	// The generation ends when it is stopped, in order; only the preparation,
+	// which may wait for a bucket, ends with ctx at once.
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	g.cancel = cancel
+	keep := context.AfterFunc(ctx, cancel)
+	err = h.prepare(c)
+	if err == nil {
+		err = g.prepare(run)
 	}
-	return g, nil
+	if !keep() {
+		err = errors.Join(ctx.Err(), err)
+	}
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, h.rollback())
+	}
+	return g.run(run), nil
 }
 
-func (g *generation) start(ctx context.Context) error {
+// prepare does all that can fail. The CDN endpoint opens before anything else:
+// a router that starts now must get an answer, if only a 404.
+func (g *generation) prepare(ctx context.Context) error {
 	cdn, err := g.host.server("cdn", enabled(g.config.CDN.Enabled, g.config.CDN.Listen))
 	if err != nil {
 		return err
@@ -77,14 +94,22 @@ func (g *generation) start(ctx context.Context) error {
 	if err := g.buildWarmer(ctx); err != nil {
 		return err
 	}
-	if err := g.serve(ctx, cdn, health); err != nil {
-		return err
+	return g.serve(ctx, cdn, health)
+}
+
+// run puts the generation in force and starts its work. Nothing of it can fail.
+func (g *generation) run(ctx context.Context) (retired *teardown) {
+	for _, p := range g.graphs {
+		p.activate()
 	}
+	retired = g.host.commit(g)
+	g.serveGRPC()
+	g.wg.Go(func() { settleTelemetry(ctx, g.receiver) })
 	for _, p := range g.graphs {
 		g.wg.Go(func() { _ = p.watcher.Run(ctx) }) // it ends with ctx only
 	}
 	g.wg.Go(func() { _ = g.warmer.Run(ctx) }) // it ends with ctx only
-	return nil
+	return retired
 }
 
 func (g *generation) buildWarmer(ctx context.Context) error {
@@ -102,9 +127,9 @@ func (g *generation) buildWarmer(ctx context.Context) error {
 	return err
 }
 
-// serve puts handlers behind the listeners, the last fallible step before anything runs.
+// serve says what is to be behind the listeners.
 func (g *generation) serve(ctx context.Context, cdn, health *server) error {
-	if err := g.serveTelemetry(ctx); err != nil {
+	if err := g.serveTelemetry(); err != nil {
 		return err
 	}
 	control, err := g.control()
@@ -129,7 +154,7 @@ func (g *generation) serve(ctx context.Context, cdn, health *server) error {
 		adm.set(control)
 	}
 	if health != nil {
-		health.set(admin.NewHealth(g.warmer.Ready, g.registry))
+		health.set(admin.NewHealth(func() bool { return g.host.ready.Load() || g.warmer.Ready() }, g.registry))
 	}
 	return nil
 }
@@ -180,10 +205,22 @@ func (g *generation) secrets(path string) []string {
 	return []string{secret}
 }
 
-// stop ends what the generation runs and waits for it.
-func (g *generation) stop() {
+// stop ends what the generation runs and waits for it. Telemetry that was
+// acknowledged is in the table before the warmer saves the last checkpoint.
+func (g *generation) stop(ctx context.Context) error {
+	stopGRPC(ctx, g.grpc)
+	g.receiver.Flush()
 	g.cancel()
 	g.wg.Wait()
+	if g.config.Publishes() {
+		return nil // the warmer has saved them
+	}
+	var errs []error
+	for _, p := range g.graphs {
+		_, err := p.table.Checkpoint() // the snapshot outlives the process
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func enabled(on bool, addr string) string {

@@ -21,6 +21,7 @@ type graphPart struct {
 	watcher *schema.Watcher
 	table   *graphTable
 	guard   *cdnsource.CrashGuard
+	live    bool // in force; set before anything runs
 }
 
 func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPart, error) {
@@ -35,10 +36,10 @@ func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPa
 	if p.store, err = g.storage.storeOn(g.bucket, g.config, sign, g.log); err != nil {
 		return nil, err
 	}
-	if p.table, err = g.host.table(g.config, p.id); err != nil {
+	var opened bool
+	if p.table, opened, err = g.host.table(g.config, p.id); err != nil {
 		return nil, err
 	}
-	p.table.canon.keep(p.textPolicy())
 	p.watcher, err = schema.NewWatcher(schema.Options{
 		File: c.Schema.File, URL: c.Schema.URL, Poll: c.Schema.Poll.Std(), Token: tokenOf(c.Schema.TokenFile),
 		Logger: g.log, OnChange: func(_, sc *schema.Schema) { p.schemaChanged(ctx, sc) },
@@ -49,20 +50,40 @@ func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPa
 	// The first schema is loaded now when it is there, so that the telemetry
 	// that arrives next finds it; Run keeps trying when it is not.
 	p.watcher.Check(ctx)
-	if g.config.Publishes() {
-		p.table.attach(ctx, p.store)
+	if opened && g.config.Publishes() {
+		p.table.recover(ctx, p.store)
 	}
 	return p, nil
+}
+
+// activate puts the part in the place of the one before it at the table, which
+// the generation in force has used until now.
+func (p *graphPart) activate() {
+	p.live = true
+	p.table.canon.keep(p.textPolicy())
+	var store *cdnsource.Store
+	if p.g.config.Publishes() {
+		store = p.store
+	}
+	p.table.attach(store)
+	if sc := p.watcher.Current(); sc != nil {
+		p.useSchema(sc)
+	}
 }
 
 // schemaChanged takes over a new schema: texts are looked at under it, the
 // manifest is built again, routers are warmed.
 func (p *graphPart) schemaChanged(ctx context.Context, sc *schema.Schema) {
+	if !p.live {
+		return // activate takes it over, if this generation comes into force
+	}
+	p.useSchema(sc)
+	_ = p.g.warmer.Trigger(ctx, p.id, warmer.ReasonSchema) // the graph is configured
+}
+
+func (p *graphPart) useSchema(sc *schema.Schema) {
 	p.table.canon.use(sc)
 	p.table.table.RetryTexts()
-	if p.g.warmer != nil {
-		_ = p.g.warmer.Trigger(ctx, p.id, warmer.ReasonSchema) // the graph is configured
-	}
 }
 
 // options are the graph as the warmer takes it.

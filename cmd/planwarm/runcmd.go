@@ -53,61 +53,65 @@ func (c *cli) runSidecar(ctx context.Context, cfg config.Config) (err error) {
 	if len(cfg.Graphs) == 0 {
 		return withCode(exitUsage, errors.New("configuration has no graphs; see planwarm run --help"))
 	}
-	log, err := newLogger(cfg.Log, c.stderr)
+	log, level, err := newLevelLogger(cfg.Log, c.stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Sync() }() // stderr cannot always be synced
-	h := newHost(log)
+	h := newHost(log, level)
 	defer func() { err = errors.Join(err, h.close()) }()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 
-	g, err := startGeneration(ctx, h, cfg)
-	if err != nil {
+	if _, err := startGeneration(ctx, h, cfg); err != nil {
+		if ctx.Err() != nil {
+			log.Info("planwarm stops before it has started")
+			return nil
+		}
 		return err
 	}
-	defer func() { g.stop() }()
-	h.adopt(g.storage, cfg)
 	if err := h.announce(cfg.DataDir); err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(runFilePath(cfg.DataDir)) }() // it only helps to find us
-	log.Info("planwarm runs", zap.String("version", version), zap.Int("graphs", len(cfg.Graphs)), zap.String("bucket", g.storage.url))
+	log.Info("planwarm runs", zap.String("version", version), zap.Int("graphs", len(cfg.Graphs)), zap.String("bucket", h.inForce.storage.url))
 	for {
 		select {
 		case <-ctx.Done():
 			log.Info("planwarm stops")
 			return nil
 		case <-hup:
-			g = c.reload(ctx, h, g)
+			c.reload(ctx, h)
 		}
 	}
 }
 
 // reload puts a new generation in the place of the running one, or keeps that
 // when the new configuration cannot be put in force.
-func (c *cli) reload(ctx context.Context, h *host, old *generation) *generation {
+func (c *cli) reload(ctx context.Context, h *host) {
 	cfg, err := c.config()
 	if err == nil && len(cfg.Graphs) == 0 {
 		err = errors.New("configuration has no graphs")
 	}
-	var next *generation
+	var retired *teardown
 	if err == nil {
-		next, err = startGeneration(ctx, h, cfg)
+		retired, err = startGeneration(ctx, h, cfg)
 	}
 	if err != nil {
 		h.log.Error("reload refused, the old configuration stays in force", zap.Error(err))
-		return old
+		return
 	}
-	old.stop()
-	h.adopt(next.storage, cfg)
+	if level, err := zap.ParseAtomicLevel(cfg.Log.Level); err == nil { // it was checked
+		h.level.SetLevel(level.Level())
+	}
+	if err := retired.stop(); err != nil {
+		h.log.Warn("replaced configuration did not end cleanly", zap.Error(err))
+	}
 	if err := h.announce(cfg.DataDir); err != nil {
 		h.log.Warn("addresses not written", zap.Error(err))
 	}
 	h.log.Info("configuration reloaded", zap.Int("graphs", len(cfg.Graphs)))
-	return next
 }
 
 // runFile tells commands on this machine, and people, where the sidecar listens.
@@ -121,11 +125,11 @@ func runFilePath(dataDir string) string { return filepath.Join(dataDir, "run.jso
 // announce writes the addresses that the listeners really have.
 func (h *host) announce(dataDir string) error {
 	f := runFile{PID: os.Getpid(), Addresses: map[string]string{}}
-	for name, s := range h.servers {
+	for name, s := range h.inForce.servers {
 		f.Addresses[name] = s.addr
 	}
-	if h.grpc != nil {
-		f.Addresses["otlp grpc"] = h.grpc.addr
+	if h.inForce.grpc != nil {
+		f.Addresses[grpcName] = h.inForce.grpc.addr
 	}
 	data, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {

@@ -18,6 +18,7 @@ type server struct {
 	asked   string // the address as configured
 	addr    string // the address that it has
 	handler atomic.Pointer[http.Handler]
+	next    http.Handler // of the generation that is being prepared
 	http    *http.Server
 	done    chan struct{}
 }
@@ -28,14 +29,16 @@ func listen(name, addr string, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
-	s := &server{asked: addr, addr: ln.Addr().String(), done: make(chan struct{})}
-	s.set(http.NotFoundHandler())
+	s := &server{asked: addr, addr: ln.Addr().String(), done: make(chan struct{}), next: http.NotFoundHandler()}
+	s.commit()
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
-		// Senders of telemetry post large bodies over slow links; everything
-		// else is small. No write timeout: /recompute answers when it is done.
+		// Senders of telemetry post large bodies over slow links, and
+		// /recompute answers when it is done; a reader that takes nothing must
+		// not hold a slot of /metrics for good.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
+		WriteTimeout:      5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          zap.NewStdLog(log.With(zap.String("component", name)).WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
@@ -50,7 +53,16 @@ func listen(name, addr string, log *zap.Logger) (*server, error) {
 	return s, nil
 }
 
-func (s *server) set(h http.Handler) { s.handler.Store(&h) }
+// set says what the generation that is being prepared serves here.
+func (s *server) set(h http.Handler) { s.next = h }
+
+// commit puts what was set in force.
+func (s *server) commit() {
+	if h := s.next; h != nil {
+		s.handler.Store(&h)
+		s.next = nil
+	}
+}
 
 // close answers what is under way, then ends.
 func (s *server) close(ctx context.Context) error {

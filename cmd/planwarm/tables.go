@@ -72,15 +72,24 @@ func (t *graphTable) restore(body []byte) {
 	t.log.Info("telemetry restored", zap.Int("operations", t.table.Stats().Operations))
 }
 
-// attach gives the table its bucket. An empty table takes over what this
-// instance saved there, as after a move to another disk.
-func (t *graphTable) attach(ctx context.Context, s *cdnsource.Store) {
+// attach gives the table its bucket.
+func (t *graphTable) attach(s *cdnsource.Store) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.store = s
-	t.mu.Unlock()
+}
+
+// recoverTimeout bounds what a start waits for a bucket that does not answer.
+const recoverTimeout = 10 * time.Second
+
+// recover has an empty table take over what this instance saved in the bucket,
+// as after a move to another disk.
+func (t *graphTable) recover(ctx context.Context, s *cdnsource.Store) {
 	if t.table.Stats().Operations > 0 {
 		return
 	}
+	ctx, stop := context.WithTimeout(ctx, recoverTimeout)
+	defer stop()
 	err := s.Checkpoints(ctx, t.graph, func(c cdnsource.Checkpoint) error {
 		if c.Instance == t.instance {
 			t.restore(c.Body)

@@ -12,21 +12,21 @@ import (
 	"github.com/planwarm/planwarm/telemetry"
 	"github.com/planwarm/planwarm/telemetry/graphqlmetrics"
 	"github.com/planwarm/planwarm/telemetry/otlp"
+	"go.uber.org/zap"
 )
 
-// serveTelemetry opens the receivers: OTLP over HTTP with graphqlmetrics on a
+// serveTelemetry prepares the receivers: OTLP over HTTP with graphqlmetrics on a
 // path of its own, and OTLP over gRPC.
-func (g *generation) serveTelemetry(ctx context.Context) error {
+func (g *generation) serveTelemetry() error {
 	c := g.config.Telemetry.OTLP
 	token, err := readSecret(c.TokenFile)
 	if err != nil {
 		return err
 	}
-	rcv, err := otlp.New(otlp.Options{Route: g.routeOTLP, MaxBytes: int64(c.MaxBytes), Token: token, Log: g.log, Registerer: g.registry})
+	g.receiver, err = otlp.New(otlp.Options{Route: g.routeOTLP, MaxBytes: int64(c.MaxBytes), Token: token, Log: g.log, Registerer: g.registry})
 	if err != nil {
 		return err
 	}
-	g.wg.Go(func() { settleTelemetry(ctx, rcv) })
 	usage, err := graphqlmetrics.NewHandler(graphqlmetrics.Options{
 		Route: g.routeGraphQLMetrics, MaxBytes: int64(c.MaxBytes), Log: g.log, Registerer: g.registry,
 	})
@@ -38,9 +38,29 @@ func (g *generation) serveTelemetry(ctx context.Context) error {
 		return err
 	}
 	if httpServer != nil {
-		httpServer.set(telemetryMux(rcv.Handler(), g.guardUsage(token, usage)))
+		httpServer.set(telemetryMux(g.receiver.Handler(), g.guardUsage(token, usage)))
 	}
-	return g.host.serveGRPC(ctx, c.GRPC, rcv.GRPC())
+	g.grpc = g.receiver.GRPC()
+	port, err := g.host.grpcPort(c.GRPC)
+	if err != nil || port == nil {
+		return err
+	}
+	if g.grpcListener, err = port.share(); err != nil {
+		return err
+	}
+	g.host.undo.onStop("shared "+grpcName+" listener", func(context.Context) error { return g.grpcListener.Close() })
+	return nil
+}
+
+func (g *generation) serveGRPC() {
+	if g.grpcListener == nil {
+		return
+	}
+	g.wg.Go(func() {
+		if err := g.grpc.Serve(g.grpcListener); err != nil {
+			g.log.Error("listener ended", zap.String("listener", grpcName), zap.Error(err))
+		}
+	})
 }
 
 // settleEvery is how often requests are looked at that a mapping waits for
@@ -53,7 +73,6 @@ func settleTelemetry(ctx context.Context, r *otlp.Receiver) {
 	for {
 		select {
 		case <-ctx.Done():
-			r.Flush()
 			return
 		case now := <-tick.C:
 			r.Settle(now)
