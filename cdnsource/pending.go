@@ -47,6 +47,9 @@ type Delivery struct {
 	// Window bounds how long, and only while the work is open, an equal ID is
 	// taken for a repetition. 0 is for an ID that no other event has.
 	Window time.Duration `json:"-"`
+	// Mark is of the one call that noted it: two calls with equal deliveries
+	// can tell whose write was applied.
+	Mark string `json:"mark,omitempty"`
 }
 
 // take adds a delivery and reports whether it is news.
@@ -83,12 +86,14 @@ func (s *Store) SavePending(ctx context.Context, graph manifest.Graph, d Deliver
 	if d.Source == "" || d.ID == "" || len(d.Source) > maxDeliveryText || len(d.ID) > maxDeliveryText {
 		return p, false, errors.New("save pending: a delivery needs a source and an id that are not long")
 	}
-	d.At = d.At.UTC()
+	d.At, d.Mark = d.At.UTC(), s.nonce()
 	p, err = s.writePending(ctx, graph, func(p *Pending) error {
-		if !p.take(d) {
-			return ErrUnchanged // fresh stays when an earlier attempt was applied after all
+		fresh = p.take(d)
+		if !fresh {
+			// An earlier attempt whose answer was lost may have been applied after all.
+			fresh = slices.ContainsFunc(p.Deliveries, func(known Delivery) bool { return known.Mark == d.Mark })
+			return ErrUnchanged
 		}
-		fresh = true
 		return nil
 	})
 	if err != nil {
