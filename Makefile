@@ -10,10 +10,10 @@ STATICCHECK_VERSION := v0.8.2
 DEPGUARD_VERSION    := v2.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-check test race fuzz lint bench generate check ceph clean
+.PHONY: help build test-routers demo demo-check test race fuzz lint bench generate check ceph clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 build: ## build bin/planwarm
 	$(GO) build -trimpath -o $(BIN)/planwarm ./cmd/planwarm
@@ -32,6 +32,16 @@ fuzz: ## fuzz each decoder for FUZZTIME (default 5s)
 
 demo-check: ## run the demo five times and check its bounds
 	$(GO) test -tags demo -run '^TestDemo' -count 1 -timeout 15m -v ./cmd/planwarm
+
+ROUTERS := $(CURDIR)/.cache/routers
+
+test-routers: build ## test on real gateways from npm (needs node 20 and npm)
+	@set -e; for p in apollo-gateway hive-gateway; do \
+	  mkdir -p $(ROUTERS)/$$p; cp -R deploy/$$p/. $(ROUTERS)/$$p/; cd $(ROUTERS)/$$p; \
+	  cmp -s package-lock.json .installed || { npm ci --ignore-scripts; cp package-lock.json .installed; }; \
+	  npm test; cd $(CURDIR); \
+	done
+	ROUTERS_DIR=$(ROUTERS) PLANWARM_BINARY=$(CURDIR)/$(BIN)/planwarm $(GO) test -tags routers -count 1 -timeout 15m -v ./deploy/...
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/depguard ## gofmt, vet, staticcheck, import directions
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not gofmt'd"; exit 1; }
