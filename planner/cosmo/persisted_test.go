@@ -224,15 +224,32 @@ func TestPersistedWriterRefusesABrokenList(t *testing.T) {
 	if _, err := NewPersistedWriter(t.Context(), o); !errors.Is(err, ErrPersisted) {
 		t.Errorf("%v", err)
 	}
-	gone := errors.New("gone")
-	o.Own = func(context.Context) ([]byte, error) { return nil, gone }
-	if _, err := NewPersistedWriter(t.Context(), o); !errors.Is(err, gone) {
-		t.Errorf("%v", err)
-	}
 	o.Store = nil
 	if _, err := NewPersistedWriter(t.Context(), o); err == nil {
 		t.Error("no store was taken")
 	}
+}
+
+// An owner's list that cannot be had yet takes nothing away.
+func TestPersistedWriterWaitsForTheOwnList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := &oneObject{}
+		list, gone := []byte(nil), errors.New("gone")
+		w, err := NewPersistedWriter(t.Context(), PersistedOptions{
+			Store: bucket, Key: "k", Entries: func() ([]manifest.Entry, bool) { return []manifest.Entry{entryOf("{hot}")}, true },
+			Own: func(context.Context) ([]byte, error) { return list, gone },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.pass(t.Context(), true); !errors.Is(err, gone) || bucket.body != nil {
+			t.Fatalf("%v; wrote %q", err, bucket.body)
+		}
+		list, gone = persistedList(t, "{own}"), nil
+		if err := w.pass(t.Context(), true); err != nil || len(bucket.read(t).Operations) != 2 {
+			t.Fatalf("%v; wrote %q", err, bucket.body)
+		}
+	})
 }
 
 func FuzzDecodePersisted(f *testing.F) {

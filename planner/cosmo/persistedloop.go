@@ -51,12 +51,14 @@ type PersistedWriter struct {
 	o    PersistedOptions
 	log  *zap.Logger
 	own  map[string]string
+	read bool   // own was read
 	told string // the last failure that was logged
 	left int
 }
 
-// NewPersistedWriter reads the owner's list for the first time: a list with
-// faults is refused, since an object without it would take operations away.
+// NewPersistedWriter reads the owner's list for the first time. A list with
+// faults is refused: an object without it would take operations away. One that
+// cannot be had now is asked for again, and nothing is written before.
 func NewPersistedWriter(ctx context.Context, o PersistedOptions) (*PersistedWriter, error) {
 	if o.Store == nil || o.Key == "" || o.Entries == nil {
 		return nil, errors.New("new persisted writer: store, key and entries are required")
@@ -68,7 +70,7 @@ func NewPersistedWriter(ctx context.Context, o PersistedOptions) (*PersistedWrit
 		o.Logger = zap.NewNop()
 	}
 	w := &PersistedWriter{o: o, log: o.Logger.With(zap.String("component", "persisted manifest"))}
-	if err := w.readOwn(ctx); err != nil {
+	if err := w.readOwn(ctx); errors.Is(err, ErrPersisted) {
 		return nil, fmt.Errorf("new persisted writer: %w", err)
 	}
 	return w, nil
@@ -76,6 +78,7 @@ func NewPersistedWriter(ctx context.Context, o PersistedOptions) (*PersistedWrit
 
 func (w *PersistedWriter) readOwn(ctx context.Context) error {
 	if w.o.Own == nil {
+		w.read = true
 		return nil
 	}
 	data, err := w.o.Own(ctx)
@@ -86,7 +89,7 @@ func (w *PersistedWriter) readOwn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read own list: %w", err)
 	}
-	w.own = own
+	w.own, w.read = own, true
 	return nil
 }
 
@@ -124,6 +127,9 @@ func (w *PersistedWriter) tell(err error) {
 func (w *PersistedWriter) pass(ctx context.Context, again bool) error {
 	// A list that cannot be read leaves the last one in force, and the rest goes on.
 	failed := w.readOwn(ctx)
+	if !w.read {
+		return failed
+	}
 	entries, known := w.o.Entries()
 	wrote, err := w.write(ctx, entries, known)
 	if err != nil {

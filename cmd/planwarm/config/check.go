@@ -102,6 +102,7 @@ func (c Config) check() Faults {
 			seen[id] = true
 		}
 		g.check(&k, key)
+		c.checkCosmo(&k, key, g)
 		if g.Cosmo.OrganizationID != "" && g.Cosmo.JWTSecretFile == "" && g.Cosmo.TokenFile == "" && !loopback(c.CDN.Listen) {
 			k.fault(key+".cosmo", "needs jwt_secret_file or token_file: cdn.listen %q is reachable from outside", c.CDN.Listen)
 		}
@@ -139,6 +140,7 @@ func (g Graph) check(k *checker, key string) {
 	if (g.Cosmo.OrganizationID == "") != (g.Cosmo.FederatedGraphID == "") {
 		k.fault(key+".cosmo", "organization_id and federated_graph_id belong together")
 	}
+	g.checkCosmo(k, key)
 	for i, r := range g.Routers {
 		r.check(k, fmt.Sprintf("%s.routers[%d]", key, i))
 	}
@@ -166,6 +168,9 @@ func (r Router) check(k *checker, key string) {
 		k.fault(key+".pull.items_per_second", "%v is negative", r.Pull.ItemsPerSecond)
 	}
 	k.notNegative(key+".pull.timeout", r.Pull.Timeout)
+	if r.Pull.FeatureFlags < 0 || r.Pull.FeatureFlags > maxFeatureFlags {
+		k.fault(key+".pull.feature_flags", "%d is not between 0 and %d", r.Pull.FeatureFlags, maxFeatureFlags)
+	}
 }
 
 func (m Manifest) check(k *checker, key string) {

@@ -57,6 +57,14 @@ type Cosmo struct {
 	FederatedGraphID string `yaml:"federated_graph_id"`
 	JWTSecretFile    string `yaml:"jwt_secret_file"` // HS256 secret of the graph token
 	TokenFile        string `yaml:"token_file"`      // or the graph token itself
+	// SigningKeyFile is an EC P-256 private key (PKCS #8, PEM): tokens signed with
+	// it, and the public key for routers that register here.
+	SigningKeyFile    string            `yaml:"signing_key_file"`
+	File              string            `yaml:"file"`              // file source of routers on this volume
+	Touch             string            `yaml:"touch"`             // their execution config; a new mtime has them rebuild
+	TouchOnManifest   bool              `yaml:"touch_on_manifest"` // touch it for each new manifest
+	TouchInterval     Duration          `yaml:"touch_interval"`    // the least time between two touches
+	PersistedManifest PersistedManifest `yaml:"persisted_manifest"`
 }
 
 // Router is one router replica.
@@ -70,6 +78,8 @@ type Router struct {
 	PlanLifetime  Duration   `yaml:"plan_lifetime"` // of a plan in a router whose plans end by themselves; 0: as the kind has it
 	Canary        string     `yaml:"canary"`        // query with a real field; empty: found in the schema
 	Pull          Pull       `yaml:"pull"`
+
+	cosmo Cosmo // of its graph
 }
 
 // RouterKind names a planner.
@@ -88,6 +98,7 @@ const (
 type Pull struct {
 	ItemsPerSecond float64  `yaml:"items_per_second"`
 	Timeout        Duration `yaml:"timeout"`
+	FeatureFlags   int      `yaml:"feature_flags"` // the router pulls once more for each
 }
 
 // Manifest bounds and orders a graph's manifest.
@@ -213,6 +224,7 @@ func DefaultGraph() Graph {
 	return Graph{
 		Namespace: "default",
 		Schema:    Schema{Poll: Duration(5 * time.Second)},
+		Cosmo:     Cosmo{TouchInterval: Duration(time.Minute)},
 		Manifest: Manifest{
 			MaxOperations: 100, ManualShare: 1, Rank: "p90", Window: Duration(168 * time.Hour),
 			Horizon: Duration(5 * time.Minute), Budget: Duration(30 * time.Second),

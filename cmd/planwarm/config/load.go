@@ -147,6 +147,12 @@ func (c *Config) complete() {
 			c.Instance = "planwarm"
 		}
 	}
+	for i := range c.Graphs {
+		g := &c.Graphs[i]
+		for j := range g.Routers {
+			g.Routers[j].cosmo = g.Cosmo
+		}
+	}
 }
 
 // Publishes says whether this process publishes manifests.
