@@ -35,11 +35,13 @@ func newPushCmd(c *cli) *cobra.Command {
 later manifest until they are removed, expire, fall out at the cap, or the
 schema refuses them.
 
-Files are GraphQL documents, with one operation or several, or manifests: those
-of planwarm, and the operations.json that Cosmo's CDN serves. Folders are
-searched for *.graphql and *.gql. Texts are kept exactly as they are. All of
-them are valid under the graph's schema, or nothing is pushed and the exit code
-is 5. At the cap the newest goes in and the oldest falls out; several at once
+Files are GraphQL documents, with one operation or several, manifests of
+planwarm, or files of persisted operations: those of Apollo, Relay,
+graphql-codegen, gql.tada, Hive and Cosmo. Folders are searched for *.graphql,
+*.gql and <sha256>.json. Texts are kept exactly as they are. All documents are
+valid under the graph's schema, or nothing is pushed and the exit code is 5. Of
+persisted operations those that are refused are listed, the others are pushed,
+and the exit code is 1. At the cap the newest goes in and the oldest falls out; several at once
 do so only with --evict. One that is there already moves to the top.`,
 		Example: `  planwarm push storefront -f checkout.graphql
   planwarm push storefront -n default -f operations/ --evict
@@ -77,7 +79,8 @@ type pushReport struct {
 	Pins     int            `json:"pins"`
 	Sequence uint64         `json:"sequence"` // of the pins
 	manifest.PushResult
-	Notes []string `json:"notes,omitempty"`
+	Notes   []string       `json:"notes,omitempty"`
+	Refused []refusedEntry `json:"refusedEntries,omitempty"` // of persisted-operation files; exit code 1
 }
 
 func (c *cli) push(ctx context.Context, f pushFlags, graph string) error {
@@ -114,7 +117,7 @@ func (c *cli) push(ctx context.Context, f pushFlags, graph string) error {
 		if err != nil {
 			return c.refuse(err)
 		}
-		return c.pushPins(ctx, f, d, r, pins)
+		return c.pushPins(ctx, f, d, r, pins, in.refused)
 	})
 }
 
@@ -180,8 +183,8 @@ func person() string {
 }
 
 // pushPins changes the stack. When it returns nil the pins are in the bucket.
-func (c *cli) pushPins(ctx context.Context, f pushFlags, d *desk, r *rules, pins []manifest.Pin) error {
-	rep := pushReport{Graph: d.graph, DryRun: f.dryRun, Schema: r.id(), Limit: d.settings().PinRoom()}
+func (c *cli) pushPins(ctx context.Context, f pushFlags, d *desk, r *rules, pins []manifest.Pin, refused []refusedEntry) error {
+	rep := pushReport{Refused: refused, Graph: d.graph, DryRun: f.dryRun, Schema: r.id(), Limit: d.settings().PinRoom()}
 	if rep.Limit < 1 {
 		return withCode(exitRefused, errors.New("manual_share and max_operations leave no room for pushed operations"))
 	}
@@ -201,9 +204,14 @@ func (c *cli) pushPins(ctx context.Context, f pushFlags, d *desk, r *rules, pins
 		return err
 	}
 	if c.json {
-		return c.printJSON(rep)
+		err = c.printJSON(rep)
+	} else {
+		err = c.printPush(f, r, d, rep)
 	}
-	return c.printPush(f, r, d, rep)
+	if err != nil {
+		return err
+	}
+	return c.tellRefused(refused)
 }
 
 // changePins applies change to the pins in the bucket, or for a dry run to a copy of them.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/manifest/persisted"
 	"github.com/planwarm/planwarm/schema"
 )
 
@@ -27,6 +28,8 @@ type pushed struct {
 	request manifest.Request
 	client  *manifest.Client
 	fault   error
+
+	file, entry string // of a persisted-operation file; "" for any other
 }
 
 // operationReader reads operations out of files and folders. It goes on after
@@ -34,8 +37,9 @@ type pushed struct {
 type operationReader struct {
 	stdin io.Reader
 
-	operations []pushed // and faults, in the order of the input
-	failed     bool     // there is a fault
+	operations []pushed       // and faults, in the order of the input
+	failed     bool           // there is a fault
+	refused    []refusedEntry // of persisted-operation files; the others are pushed
 	files      int
 	bytes      int
 }
@@ -81,7 +85,7 @@ func (r *operationReader) folder(root string) {
 			return err
 		case e.IsDir() && path != root && strings.HasPrefix(e.Name(), "."):
 			return fs.SkipDir
-		case e.IsDir() || !isDocument(path):
+		case e.IsDir() || !isDocument(path) && !persisted.FileName(path):
 			return nil
 		}
 		return r.file(path, false)
@@ -91,7 +95,7 @@ func (r *operationReader) folder(root string) {
 		return
 	}
 	if r.files == before {
-		r.fail(withCode(exitRefused, fmt.Errorf("%s: no *.graphql or *.gql file", root)))
+		r.fail(withCode(exitRefused, fmt.Errorf("%s: no *.graphql or *.gql file, and none called <sha256>.json", root)))
 	}
 }
 
@@ -123,7 +127,7 @@ func (r *operationReader) load(name string, in io.Reader, named bool) {
 	}
 	r.bytes += len(data)
 	if isJSON(name, data) {
-		r.manifest(name, data)
+		r.json(name, data)
 		return
 	}
 	sources, err := schema.ParseDocument(name, data)
@@ -180,7 +184,7 @@ func choiceFault(file, message string) error {
 func (r *operationReader) choose(name, persisted string) error {
 	if name != "" {
 		r.operations = slices.DeleteFunc(r.operations, func(op pushed) bool { return op.fault == nil && op.request.OperationName != name })
-		if len(r.operations) == 0 {
+		if len(r.operations) == 0 && len(r.refused) == 0 {
 			r.fail(choiceFault("", fmt.Sprintf("no operation called %q", name)))
 		}
 	}
@@ -199,6 +203,10 @@ func (r *operationReader) pins(rules *rules, template manifest.Pin) ([]manifest.
 		if err == nil {
 			key, err = rules.check(op.source)
 		}
+		if err != nil && op.entry != "" {
+			r.refuseFault(op.file, op.entry, err)
+			continue
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -216,6 +224,9 @@ func (r *operationReader) pins(rules *rules, template manifest.Pin) ([]manifest.
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	if len(pins) == 0 && len(r.refused) > 0 {
+		return nil, r.refusals()
 	}
 	if len(pins) == 0 {
 		return nil, choiceFault("", "no operation to push")

@@ -194,14 +194,6 @@ func TestPushManifests(t *testing.T) {
 	if p := s.listing().Pins[0]; p.Request.Query != tabsText || p.Client.Name != "ios" {
 		t.Errorf("request is not as it was in the file: %+v", p)
 	}
-	for name, body := range map[string]string{
-		"apollo.json": `{"format":"apollo-persisted-query-manifest","version":1,"operations":[{"id":"1","body":"query A { me { id } }"}]}`,
-		"map.json":    `{"1f2e":"query A { me { id } }"}`,
-		"pairs.json":  `[["1f2e","query A { me { id } }"]]`,
-	} {
-		s.write(name, body)
-		s.refused(exitRefused, []string{"./" + name, "unknown format", "persisted-operation manifests are not read"}, "push", "shop", "-f", "./"+name)
-	}
 	s.write("cut.json", string(body[:len(body)/2]))
 	s.refused(exitRefused, []string{"malformed"}, "push", "shop", "-f", "./cut.json")
 	s.write("noquery.json", `{"operations":[{"request":{"operationName":"A"}}]}`)

@@ -203,6 +203,9 @@ func (v *validator) operations(ctx context.Context, path string, data []byte) (s
 		in.load(path, bytes.NewReader(data), true)
 	}
 	pins, err := in.pins(v.rules, manifest.Pin{})
+	if err == nil {
+		err = in.refusals()
+	}
 	if err != nil {
 		return "", withCode(exitRefused, err)
 	}

@@ -39,7 +39,7 @@ func TestValidate(t *testing.T) {
 	s.write("v9.json", `{"format":"planwarm/v9"}`)
 	s.write("rules.json", `{"format":"planwarm/v1","graph":{"namespace":"","name":""},"sequence":1,"generatedAt":"2026-03-01T09:30:00Z","operations":[{"request":{"query":""}}]}`)
 	s.write("badpins.json", strings.Replace(`{"format":"planwarm-pins/v1","graph":{"namespace":"a","name":"b"},"pins":[{"id":"1"}]}`, "\n", "", -1))
-	s.write("map.json", `{"a":"{ me { id } }"}`)
+	s.write("map.json", `{"a":7}`)
 	s.write("empty.graphql", "")
 	got := s.refused(exitRefused, []string{
 		`./bad.graphql:1:22: Cannot query field "nope" on type "Product".`, "./cut.json: malformed", "./v9.json: decode manifest: unknown format",

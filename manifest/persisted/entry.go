@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/planwarm/planwarm/manifest"
@@ -58,6 +59,10 @@ func (r *reader) check(e entry) (Operation, error) {
 	if op.Name, err = e.operationName(); err != nil {
 		return op, err
 	}
+	op.Sent = op.Name
+	if e.chosen {
+		op.Sent = e.name
+	}
 	if len(op.Name) > manifest.MaxNameBytes {
 		return op, fmt.Errorf("the operation's name has %d bytes, at most %d", len(op.Name), manifest.MaxNameBytes)
 	}
@@ -87,6 +92,8 @@ func (e entry) bounds() error {
 		return fmt.Errorf("the id has %d bytes, at most %d", len(e.id), manifest.MaxNameBytes)
 	case len(e.name) > manifest.MaxNameBytes:
 		return fmt.Errorf("the name has %d bytes, at most %d", len(e.name), manifest.MaxNameBytes)
+	case strings.TrimSpace(e.text) == "":
+		return errors.New("there is no query text")
 	case len(e.text) > manifest.MaxQueryBytes:
 		return fmt.Errorf("the text has %d bytes, at most %d", len(e.text), manifest.MaxQueryBytes)
 	case e.client != nil && max(len(e.client.Name), len(e.client.Version)) > manifest.MaxNameBytes:

@@ -39,6 +39,7 @@ type Operation struct {
 	ID     string           // as in the file; "" for an entry of Cosmo's that names none
 	IDKind IDKind           //
 	Name   string           // of the operation in Text; "" for an anonymous one
+	Sent   string           // operationName that goes with it: Name, or what a request of Cosmo's says
 	Text   string           // exactly as in the file
 	Client *manifest.Client // that it belongs to; nil when the file names none
 }

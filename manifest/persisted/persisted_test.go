@@ -196,7 +196,7 @@ func TestProblemsLeaveTheRest(t *testing.T) {
 		"wrong brackets":       {`{"x":"` + good + `","y":"query A { a ( } )"}`, `"y"`, "not a GraphQL document"},
 		"open string":          {`{"x":"` + good + `","y":"query A { a(b: \"c) }"}`, `"y"`, "not a GraphQL document"},
 		"keyword alone":        {`{"x":"` + good + `","y":"query"}`, `"y"`, "not a GraphQL document"},
-		"empty":                {`{"x":"` + good + `","y":""}`, `"y"`, "no operation"},
+		"empty":                {`{"x":"` + good + `","y":""}`, `"y"`, "no query text"},
 		"empty id":             {`{"x":"` + good + `","":"{ b }"}`, `""`, "id is empty"},
 		"no text":              {`{"x":"` + good + `","y":7}`, `"y"`, "id with a text"},
 		"no pair":              {`[["x","` + good + `"],["y"]]`, "[1]", "list of id and text"},
@@ -282,6 +282,17 @@ func TestHashForms(t *testing.T) {
 		if err != nil || kind == IDCustom || kind == IDNone {
 			t.Errorf("%s: %s, %v", id, kind, err)
 		}
+	}
+}
+
+// A request of Cosmo's says whether the client sends the name.
+func TestSentName(t *testing.T) {
+	f, err := Read("ops.json", []byte(`{"operations":[{"request":{"query":"query A { a }"}},{"request":{"operationName":"B","query":"query A { a } query B { b }"}}]}`))
+	if err != nil || len(f.Problems) > 0 || len(f.Operations) != 2 {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if a, b := f.Operations[0], f.Operations[1]; a.Name != "A" || a.Sent != "" || b.Name != "B" || b.Sent != "B" || a.IDKind != IDNone {
+		t.Errorf("%+v, %+v", a, b)
 	}
 }
 
