@@ -67,15 +67,18 @@ func checkCounts(t *testing.T, r demo.Result) {
 	t.Helper()
 	runs := r.Runs
 	for fault, holds := range map[string]bool{
-		fmt.Sprintf("%d operations in the manifest, want at least 50", r.Manifest.Operations):                 r.Manifest.Operations >= 50,
-		fmt.Sprintf("%d misses of operations in the manifest", runs.Warmed.ManifestMisses):                    runs.Warmed.ManifestMisses == 0,
-		fmt.Sprintf("warmed from %q", runs.Warmed.Source):                                                     runs.Warmed.Source == "manifest",
-		fmt.Sprintf("fallback from %q", runs.Fallback.Source):                                                 runs.Fallback.Source == "snapshot",
-		fmt.Sprintf("%d misses in the fallback, cold had %d", runs.Fallback.PlanMisses, runs.Cold.PlanMisses): runs.Fallback.PlanMisses*10 <= runs.Cold.PlanMisses,
-		fmt.Sprintf("%d broken operations, the new schema refuses 14", len(r.Broken)):                         len(r.Broken) == 14,
-		fmt.Sprintf("%d requests executed by warming", r.ExecutedByWarming):                                   r.ExecutedByWarming == 0,
-		fmt.Sprintf("verified share %v", r.Warm.VerifiedShare):                                                r.Warm.VerifiedShare != nil && *r.Warm.VerifiedShare == 1,
-		fmt.Sprintf("%d failed to warm", r.Warm.Failed):                                                       r.Warm.Failed == 0,
+		fmt.Sprintf("%d operations in the manifest, want at least 50", r.Manifest.Operations):                                                r.Manifest.Operations >= 50,
+		fmt.Sprintf("%d misses of operations in the manifest", runs.Warmed.ManifestMisses):                                                   runs.Warmed.ManifestMisses == 0,
+		fmt.Sprintf("warmed from %q", runs.Warmed.Source):                                                                                    runs.Warmed.Source == "manifest",
+		fmt.Sprintf("fallback from %q", runs.Fallback.Source):                                                                                runs.Fallback.Source == "snapshot",
+		fmt.Sprintf("%d misses in the fallback, cold had %d", runs.Fallback.PlanMisses, runs.Cold.PlanMisses):                                runs.Fallback.PlanMisses*10 <= runs.Cold.PlanMisses,
+		fmt.Sprintf("%d broken operations, the new schema refuses 14", len(r.Broken)):                                                        len(r.Broken) == 14,
+		fmt.Sprintf("webhook %q, manifest %d, router %q, from %q", r.Webhook.Answer, r.Webhook.Sequence, r.Webhook.Router, r.Webhook.Source): r.Webhook.Answer == "accepted" && r.Webhook.Sequence > r.Manifest.Sequence && r.Webhook.Router == "warm" && r.Webhook.Source == "manifest",
+		fmt.Sprintf("%d operations broke by the publish", len(r.Webhook.Broken)):                                                             len(r.Webhook.Broken) > 0 && r.Webhook.Broken[0].Reason != "",
+		fmt.Sprintf("%d misses of operations in the manifest for the new schema", r.Webhook.ManifestMisses):                                  r.Webhook.ManifestMisses == 0,
+		fmt.Sprintf("%d requests executed by warming", r.ExecutedByWarming):                                                                  r.ExecutedByWarming == 0,
+		fmt.Sprintf("verified share %v", r.Warm.VerifiedShare):                                                                               r.Warm.VerifiedShare != nil && *r.Warm.VerifiedShare == 1,
+		fmt.Sprintf("%d failed to warm", r.Warm.Failed):                                                                                      r.Warm.Failed == 0,
 	} {
 		if !holds {
 			t.Error(fault)

@@ -84,6 +84,8 @@ func (d *Demo) Run(ctx context.Context) (Result, error) {
 		{"steady: the same process, every operation again", d.steady},
 		{"a new schema is published while the CDN is broken", d.reloadBroken},
 		{"fallback: every operation that the new schema accepts", d.fallback},
+		{"the CDN is repaired, and a signed webhook tells of the publish", d.publishWebhook},
+		{"webhook: every operation that the new schema accepts", d.published},
 	}
 	for i, s := range steps {
 		if d.Progress != nil {

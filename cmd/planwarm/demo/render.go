@@ -16,7 +16,7 @@ func (r Result) Print(w io.Writer) error {
 	rows := []struct {
 		name string
 		run  Run
-	}{{"cold", r.Runs.Cold}, {"warmed", r.Runs.Warmed}, {"steady", r.Runs.Steady}, {"fallback", r.Runs.Fallback}}
+	}{{"cold", r.Runs.Cold}, {"warmed", r.Runs.Warmed}, {"steady", r.Runs.Steady}, {"fallback", r.Runs.Fallback}, {"webhook", r.Webhook.Run}}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "run\trequests\twarmed from\tP50 ms\tP99 ms\tplan misses\tplanning ms\t")
 	for _, x := range rows {
@@ -46,6 +46,11 @@ func (r Result) Print(w io.Writer) error {
 	fmt.Fprintf(w, "warm-up    %d plans made by the router from what it pulled, mutations included; checked: %d warm, %d planned, %d failed, %d mutations not sent\n",
 		r.Warm.Pulled, r.Warm.AlreadyWarm, r.Warm.Planned, r.Warm.Failed, r.Warm.Skipped)
 	fmt.Fprintf(w, "broken     %d operations that the new schema refuses, listed and not sent: %s\n", len(r.Broken), strings.Join(r.Broken, ", "))
+	fmt.Fprintf(w, "webhook    %s; manifest %d for the new schema, router %s, %d of the manifest before broke\n",
+		r.Webhook.Answer, r.Webhook.Sequence, r.Webhook.Router, len(r.Webhook.Broken))
+	for _, b := range r.Webhook.Broken {
+		fmt.Fprintf(w, "           %s: %s\n", b.Name, b.Reason)
+	}
 	_, err := fmt.Fprintf(w, "executed   %d requests reached a subgraph while only warming went on\n", r.ExecutedByWarming)
 	return err
 }

@@ -1,5 +1,7 @@
 package demo
 
+import "github.com/planwarm/planwarm/warmer"
+
 // Result is what the demo measured; --json prints it.
 type Result struct {
 	Bucket            string     `json:"bucket"`
@@ -8,8 +10,21 @@ type Result struct {
 	Warm              WarmResult `json:"warm"`
 	Broken            []string   `json:"broken"`            // operations that the v2 schema refuses
 	ExecutedByWarming uint64     `json:"executedByWarming"` // requests that subgraphs saw while only warming went on
+	Webhook           Webhook    `json:"webhook"`
 
 	Addresses map[string]string `json:"addresses,omitempty"` // with Keep
+}
+
+// Webhook is what came of a publish that the registry told of, and a pass over
+// the operations after it.
+type Webhook struct {
+	Answer     string          `json:"answer"` // state that the delivery was given
+	Schema     string          `json:"schema"`
+	Sequence   uint64          `json:"sequence"` // of the manifest for that schema
+	Operations int             `json:"operations"`
+	Router     string          `json:"router"` // whether the router loaded the schema and was warmed
+	Broken     []warmer.Broken `json:"broken"` // of the manifest before, with the reason
+	Run
 }
 
 // Manifest is the published one.

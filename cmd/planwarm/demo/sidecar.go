@@ -48,6 +48,7 @@ telemetry: { otlp: { http: "127.0.0.1:0", grpc: "" } }
 cdn: { listen: "127.0.0.1:0", url: "%[5]s" }
 health: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0" }
+webhooks: { listen: "127.0.0.1:0", cosmo: { secret_file: %[6]s } }
 `
 
 // startSidecar writes the configuration and starts planwarm run.
@@ -56,7 +57,11 @@ func startSidecar(ctx context.Context, exe, dir, cdnURL, routerURL string) (*sid
 	if err := os.WriteFile(token, []byte(graphToken), 0o600); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(configuration, dataDir, filepath.Join(dir, "schema.graphql"), token, routerURL, cdnURL)
+	webhooks := filepath.Join(dir, "webhook-secret")
+	if err := os.WriteFile(webhooks, []byte(webhookSecret), 0o600); err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf(configuration, dataDir, filepath.Join(dir, "schema.graphql"), token, routerURL, cdnURL, webhooks)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
