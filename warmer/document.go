@@ -75,7 +75,7 @@ func (l *listed) encode(sc *schema.Schema) (*Pullable, error) {
 // pullCapacity is that of the smallest router: the same document goes to all.
 func (g *graph) pullCapacity() Capacity {
 	var least Capacity
-	for i, r := range g.routers {
+	for i, r := range g.fleet.list() {
 		if i == 0 || r.Capacity.Limit() != 0 && (least.Limit() == 0 || r.Capacity.Limit() < least.Limit()) {
 			least = r.Capacity
 		}

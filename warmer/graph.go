@@ -37,6 +37,9 @@ type GraphOptions struct {
 	Publish  PublishOptions
 	Warm     WarmOptions
 	Routers  []RouterOptions
+	// Dynamic: which routers there are is said later, by SetRouters. Readiness
+	// waits for it.
+	Dynamic bool
 }
 
 // WarmOptions says how a graph's routers are warmed.
@@ -58,7 +61,7 @@ type graph struct {
 	opts     GraphOptions
 	log      *zap.Logger
 	metrics  *metrics
-	routers  []*router
+	fleet    *fleet
 	verdicts *lru.Cache[digest, verdict]
 	keyers   *lru.Cache[string, *lazyKeyer]
 	refetch  *queue
@@ -92,9 +95,9 @@ func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
 		publication: publication{queue: newQueue(), last: o.Schema.Current()},
 		started:     time.Now(), refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
 	}
-	for _, ro := range o.Routers {
-		g.routers = append(g.routers, newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log))
-	}
+	g.fleet = newFleet(o.Routers, o.Dynamic, m, func(ro RouterOptions) *router {
+		return newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log)
+	}, g.awaitFetch)
 	return g, nil
 }
 
@@ -110,12 +113,7 @@ func (g *graph) run(ctx context.Context) {
 		wg.Go(func() { g.checkpointLoop(ctx) })
 	}
 	wg.Go(func() { g.publicationLoop(ctx) })
-	for _, r := range g.routers {
-		wg.Go(func() {
-			g.awaitFetch(ctx)
-			r.run(ctx)
-		})
-	}
+	wg.Go(func() { g.fleet.run(ctx) })
 }
 
 // awaitFetch lets the first run and the first pull of a router begin with the
@@ -145,7 +143,7 @@ func (g *graph) schemaChanged() {
 }
 
 func (g *graph) triggerRouters(r Reason) {
-	for _, x := range g.routers {
+	for _, x := range g.fleet.list() {
 		x.trigger(r)
 	}
 }

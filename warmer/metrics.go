@@ -3,6 +3,7 @@ package warmer
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,12 +20,16 @@ type metrics struct {
 	sequence      *prometheus.GaugeVec
 	fetchFailures *prometheus.CounterVec
 	buildSeconds  *prometheus.HistogramVec
+
+	mu      sync.Mutex
+	routers map[string]int // how many graphs know a router of that name
 }
 
 var seconds = prometheus.ExponentialBuckets(0.005, 2, 14) // 5 ms to 41 s
 
 func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) (*metrics, error) {
 	m := &metrics{
+		routers: map[string]int{},
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "planwarm_warm_runs_total", Help: "Warm-up runs by router and outcome.",
 		}, []string{"router", "outcome"}),
@@ -70,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, graphs []GraphOptions) (*metrics, err
 // The outcomes, created at start so that a rate over them is never missing.
 var (
 	runOutcomes     = []string{"warm", "stopped", "degraded", "interrupted"}
-	planOutcomes    = []string{"planned", "already_warm", "failed", "skipped", "executed"}
+	planOutcomes    = []string{"planned", "already_warm", "failed", "skipped", "executed", "by_execution"}
 	publishOutcomes = []string{"published", "unchanged", "waiting", "held", "no_schema", "failed"}
 )
 
@@ -84,16 +89,6 @@ func (m *metrics) known(graphs []GraphOptions) {
 		for _, o := range publishOutcomes {
 			m.publishes.WithLabelValues(graph, o)
 		}
-		for _, r := range g.Routers {
-			m.rebuilds.WithLabelValues(r.Name)
-			m.runSeconds.WithLabelValues(r.Name)
-			for _, o := range runOutcomes {
-				m.runs.WithLabelValues(r.Name, o)
-			}
-			for _, o := range planOutcomes {
-				m.plans.WithLabelValues(r.Name, o)
-			}
-		}
 	}
 }
 
@@ -104,7 +99,7 @@ func (m *metrics) observeRun(router string, rec RunRecord, phase Phase) {
 	}
 	m.runs.WithLabelValues(router, outcome).Inc()
 	for o, n := range map[string]int{
-		"planned": rec.Planned, "already_warm": rec.AlreadyWarm, "failed": rec.Failed, "skipped": rec.Skipped, "executed": rec.Executed,
+		"planned": rec.Planned, "already_warm": rec.AlreadyWarm, "failed": rec.Failed, "skipped": rec.Skipped, "executed": rec.Executed, "by_execution": rec.ByExecution,
 	} {
 		m.plans.WithLabelValues(router, o).Add(float64(n))
 	}

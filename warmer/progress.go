@@ -17,8 +17,9 @@ func (w *Warmer) Progress(id manifest.Graph) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	p := Progress{Generations: make([]int, 0, len(g.routers))}
-	for _, r := range g.routers {
+	routers := g.fleet.list()
+	p := Progress{Generations: make([]int, 0, len(routers))}
+	for _, r := range routers {
 		p.Generations = append(p.Generations, r.snapshot().Generation)
 	}
 	g.mu.Lock()

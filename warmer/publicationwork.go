@@ -152,20 +152,23 @@ func (g *graph) awaitManifest(ctx context.Context, sequence uint64) {
 // awaitRouters waits until each router has loaded the schema, by a sign later
 // than since, and was warmed. Who gives none in time is warmed all the same.
 func (g *graph) awaitRouters(ctx context.Context, p *Publication, since time.Time) bool {
-	for _, r := range g.routers {
+	routers := g.fleet.list()
+	for _, r := range routers {
 		p.Routers = append(p.Routers, RouterLoad{Name: r.Name, State: LoadWaiting})
 	}
 	end := time.Now().Add(loadTimeout)
 	for {
 		late := !time.Now().Before(end)
 		waiting := false
-		for i, r := range g.routers {
+		for i, r := range routers {
 			load := &p.Routers[i]
 			if load.State != LoadWaiting {
 				continue
 			}
 			if run := r.loadedSince(since); run != nil {
 				*load = run.load(r.Name)
+			} else if !g.fleet.has(r) {
+				load.State, load.Detail = LoadEnded, "the router is gone"
 			} else if late {
 				load.State, load.Detail = LoadTimeout, "no sign of a reload within "+loadTimeout.String()
 				r.trigger(ReasonSchema)

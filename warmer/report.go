@@ -21,11 +21,13 @@ type Report struct {
 	Failed      int       `json:"failed"`
 	Skipped     int       `json:"skipped"`                 // mutations that no channel can plan safely, and what came after the run's end
 	Executed    int       `json:"executed"`                // canaries that the router executed
+	ByExecution int       `json:"byExecution,omitempty"`   // of Planned, what the owner allowed to be executed (allow_execution)
 	Checked     int       `json:"checked"`                 // first checks that gave an answer
 	Verified    int       `json:"verified"`                // first checks that found the plan
 	Share       *float64  `json:"verifiedShare,omitempty"` // Verified / Checked; nil when the router does not tell
 	Stopped     string    `json:"stopped,omitempty"`       // why the run ended before its list
 	Failures    []Failure `json:"failures,omitempty"`      // at most 100
+	Unplannable []Failure `json:"unplannable,omitempty"`   // of Skipped, what this router keeps nothing of without executing it; at most 100
 	TookMs      float64   `json:"tookMs"`
 }
 

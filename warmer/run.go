@@ -226,8 +226,13 @@ func (s *run) signal(took time.Duration, it Item) Signal {
 }
 
 func (s *run) took(it Item, res planner.Result) {
+	x, ok := s.Planner.(planner.Executor)
+	executed := ok && x.Executes()
 	s.mu.Lock()
 	s.down = 0
+	if executed {
+		s.rep.ByExecution++
+	}
 	switch res.Hit {
 	case planner.HitYes:
 		s.rep.AlreadyWarm++
@@ -260,6 +265,11 @@ func (s *run) failed(it Item, err error) {
 		return
 	case errors.Is(err, planner.ErrMutation), s.requests.Err() != nil:
 		return // not sent, or cut off: skipped
+	case errors.Is(err, planner.ErrUnplannable):
+		if len(s.rep.Unplannable) < maxShown {
+			s.rep.Unplannable = append(s.rep.Unplannable, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
+		}
+		return // not sent: skipped
 	}
 	s.rep.Failed++
 	if len(s.rep.Failures) < maxShown {

@@ -45,7 +45,7 @@ func (g *graph) status() GraphStatus {
 	sc := g.opts.Schema.Current()
 	s := GraphStatus{Graph: g.opts.Graph, Schema: schemaID(sc), Snapshot: len(g.snapshot.take(g, sc).entries)}
 	s.Publication = g.publication.shown()
-	for _, r := range g.routers {
+	for _, r := range g.fleet.list() {
 		s.Routers = append(s.Routers, r.snapshot())
 	}
 	g.mu.Lock()

@@ -107,15 +107,23 @@ func (w *Warmer) Run(ctx context.Context) error {
 func (w *Warmer) awaitReady(ctx context.Context) {
 	limit := time.NewTimer(w.timeout)
 	defer limit.Stop()
+	await := func(done <-chan struct{}) bool {
+		select {
+		case <-done:
+			return true
+		case <-limit.C:
+			w.log.Warn("ready before the first warm-up has ended", zap.Duration("timeout", w.timeout))
+			close(w.ready)
+		case <-ctx.Done():
+		}
+		return false
+	}
 	for _, g := range w.order {
-		for _, r := range g.routers {
-			select {
-			case <-r.first:
-			case <-limit.C:
-				w.log.Warn("ready before the first warm-up has ended", zap.Duration("timeout", w.timeout))
-				close(w.ready)
-				return
-			case <-ctx.Done():
+		if !await(g.fleet.known) {
+			return
+		}
+		for _, r := range g.fleet.list() {
+			if !await(r.first) {
 				return
 			}
 		}
