@@ -27,12 +27,15 @@ type Sidecar interface {
 type ControlOptions struct {
 	Sidecar Sidecar
 	Token   string // bearer token; empty: none is asked for, right on loopback alone
-	Logger  *zap.Logger
+	// Touch makes the routers of a graph rebuild; nil: there is no such thing.
+	Touch  func(ctx context.Context, graph manifest.Graph) error
+	Logger *zap.Logger
 }
 
 // control serves GET /status, POST /recompute and POST /warm.
 type control struct {
 	sidecar Sidecar
+	toucher func(context.Context, manifest.Graph) error
 	token   [sha256.Size]byte
 	open    bool
 	log     *zap.Logger
@@ -43,6 +46,7 @@ type control struct {
 //	GET  /status                               the state of every graph
 //	POST /recompute?namespace=N&graph=G        build and publish now; the report
 //	POST /warm?namespace=N&graph=G             warm every router of the graph; 202
+//	POST /touch?namespace=N&graph=G            have its routers rebuild and warm; 202, or 409 when it is not time
 //
 // Without graph, recompute and warm are for the only graph there is; without
 // namespace, for the only one of that name.
@@ -54,12 +58,13 @@ func NewControl(o ControlOptions) (http.Handler, error) {
 		o.Logger = zap.NewNop()
 	}
 	c := &control{
-		sidecar: o.Sidecar, token: sha256.Sum256([]byte(o.Token)), open: o.Token == "", log: o.Logger.With(zap.String("component", "admin")),
+		sidecar: o.Sidecar, toucher: o.Touch, token: sha256.Sum256([]byte(o.Token)), open: o.Token == "", log: o.Logger.With(zap.String("component", "admin")),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("POST /recompute", c.recompute)
 	mux.HandleFunc("POST /warm", c.warm)
+	mux.HandleFunc("POST /touch", c.touch)
 	return c.guard(mux), nil
 }
 

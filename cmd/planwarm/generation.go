@@ -88,6 +88,9 @@ func (g *generation) prepare(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("graph %s/%s: %w", gc.Namespace, gc.Name, err)
 		}
+		if part.cosmo, err = newCosmoPart(ctx, part); err != nil {
+			return fmt.Errorf("graph %s/%s: %w", gc.Namespace, gc.Name, err)
+		}
 		g.graphs = append(g.graphs, part)
 	}
 	g.registry.MustRegister(tableMetrics{g.graphs})
@@ -107,6 +110,7 @@ func (g *generation) run(ctx context.Context) (retired *teardown) {
 	g.wg.Go(func() { settleTelemetry(ctx, g.receiver) })
 	for _, p := range g.graphs {
 		g.wg.Go(func() { _ = p.watcher.Run(ctx) }) // it ends with ctx only
+		p.cosmo.run(ctx)
 	}
 	g.wg.Go(func() { _ = g.warmer.Run(ctx) }) // it ends with ctx only
 	return retired
@@ -164,7 +168,7 @@ func (g *generation) control() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return admin.NewControl(admin.ControlOptions{Sidecar: g.warmer, Token: token, Logger: g.log})
+	return admin.NewControl(admin.ControlOptions{Sidecar: g.warmer, Touch: g.touch, Token: token, Logger: g.log})
 }
 
 func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
@@ -173,6 +177,9 @@ func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 		OnPull: func(id manifest.Graph, pull cdnsource.PullInfo) {
 			if pull.Endpoint != cdnsource.EndpointCosmo {
 				return // another planwarm fetches; no router rebuilds
+			}
+			if !g.isNews(id, pull.At) {
+				return // one of the feature flags of a rebuild that is known
 			}
 			if err := g.warmer.Pulled(ctx, id); err != nil {
 				g.log.Warn("pull not noted", zap.Error(err))
@@ -192,7 +199,11 @@ func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 	for _, p := range g.graphs {
 		o.Graphs = append(o.Graphs, p.served())
 	}
-	return cdnsource.NewHandler(o)
+	h, err := cdnsource.NewHandler(o)
+	if err != nil {
+		return nil, err
+	}
+	return g.withControlPlane(h)
 }
 
 // secrets reads a secret file; one that cannot be read opens to nobody.

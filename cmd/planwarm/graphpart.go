@@ -21,13 +21,14 @@ type graphPart struct {
 	watcher *schema.Watcher
 	table   *graphTable
 	guard   *cdnsource.CrashGuard
+	cosmo   *cosmoPart
 	live    bool // in force; set before anything runs
 }
 
 func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPart, error) {
 	p := &graphPart{
 		g: g, config: c, id: manifest.Graph{Namespace: c.Namespace, Name: c.Name},
-		guard: cdnsource.NewCrashGuard(cdnsource.CrashGuardOptions{}),
+		guard: cdnsource.NewCrashGuard(cdnsource.CrashGuardOptions{PullsPerStart: 1 + featureFlags(c)}),
 	}
 	sign, err := signer(c.Manifest.SigningKeyFile)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/apollo"
 	"github.com/planwarm/planwarm/planner/apollogateway"
-	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/planner/hive"
 	"github.com/planwarm/planwarm/planner/hivegateway"
 	"go.uber.org/zap"
@@ -18,10 +17,7 @@ import (
 func newPlanner(r config.Router, types schemaSource, log *zap.Logger) (planner.Planner, error) {
 	switch r.Kind {
 	case config.RouterCosmo:
-		return cosmo.New(cosmo.Options{
-			URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), FailsClosed: r.TokenFile != "",
-			OwnVersion: version, Logger: log,
-		})
+		return newCosmoPlanner(r, log)
 	case config.RouterApolloGateway:
 		return apollogateway.New(apollogateway.Options{URL: r.URL, Token: tokenOf(r.TokenFile), Canary: r.Canary, OwnVersion: version})
 	case config.RouterHiveGateway:

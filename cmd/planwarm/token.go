@@ -36,7 +36,7 @@ written to a file that only its owner can read, and never printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenNewCmd(c), newTokenShowCmd(c), newTokenCosmoCmd(c))
+	cmd.AddCommand(newTokenNewCmd(c), newTokenShowCmd(c), newTokenCosmoCmd(c), newTokenKeyCmd(c))
 	return cmd
 }
 

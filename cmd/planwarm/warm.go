@@ -25,6 +25,7 @@ type warmFlags struct {
 	tokenFile string
 	manifest  string
 	running   bool
+	touch     bool
 	remote    remoteFlags
 }
 
@@ -44,7 +45,7 @@ With --running a sidecar that runs is asked to do it; this command does not wait
   planwarm warm storefront --running`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.running || f.remote.server != "" {
+			if f.running || f.touch || f.remote.server != "" {
 				return c.warmRunning(cmd.Context(), f, args)
 			}
 			return c.warmOnce(cmd.Context(), f, args)
@@ -54,6 +55,7 @@ With --running a sidecar that runs is asked to do it; this command does not wait
 	cmd.Flags().StringArrayVar(&f.routers, "router", nil, "GraphQL endpoint of a router (default: the configured ones); may be repeated")
 	cmd.Flags().StringVar(&f.tokenFile, "router-token-file", "", "file with the X-WG-Token for --router")
 	cmd.Flags().StringVar(&f.manifest, "manifest", "", "manifest file (default: the published manifest)")
+	cmd.Flags().BoolVar(&f.touch, "touch", false, "have the sidecar touch the execution config (cosmo.touch), so that Cosmo routers fetch and warm again")
 	cmd.Flags().BoolVar(&f.running, "running", false, "ask the sidecar that runs with this configuration")
 	f.remote.add(cmd)
 	return cmd
@@ -74,7 +76,11 @@ func (c *cli) warmRunning(ctx context.Context, f warmFlags, args []string) error
 		Graph string `json:"graph"`
 		State string `json:"state"`
 	}
-	if err := r.call(ctx, http.MethodPost, "/warm", query, &said); err != nil {
+	path := "/warm"
+	if f.touch {
+		path = "/touch"
+	}
+	if err := r.call(ctx, http.MethodPost, path, query, &said); err != nil {
 		return err
 	}
 	if c.json {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/planwarm/planwarm/planner/cosmo/controlplane"
+)
+
+// withControlPlane answers the registration of routers where a graph has a
+// signing key; everything else goes to next.
+func (g *generation) withControlPlane(next http.Handler) (http.Handler, error) {
+	keys := false
+	for _, p := range g.graphs {
+		keys = keys || p.cosmo.signer != nil
+	}
+	if !keys {
+		return next, nil
+	}
+	h, err := controlplane.New(controlplane.Options{PublicKey: g.publicKey, Logger: g.log})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, controlplane.ServicePath) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}), nil
+}
+
+// publicKey is that of the graph which a graph token opens.
+func (g *generation) publicKey(token string) (string, error) {
+	for _, p := range g.graphs {
+		c := p.config.Cosmo
+		if p.cosmo.signer != nil && p.credentials().Opens(token, c.OrganizationID, c.FederatedGraphID) {
+			return p.cosmo.signer.PublicKey(), nil
+		}
+	}
+	return "", fmt.Errorf("find graph of token: %w", controlplane.ErrUnknown)
+}
+
+// readBoundedFile reads a file of at most limit bytes.
+func readBoundedFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
+	}
+	return data, err
+}
