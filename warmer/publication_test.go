@@ -134,6 +134,12 @@ func (b *publicationBench) status(t *testing.T) Publication {
 	return *p
 }
 
+// builds is how often a manifest was built.
+func (b *publicationBench) builds() (n int) {
+	b.store.set(func(f *fakeStore) { n = f.builds })
+	return n
+}
+
 func TestPublication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newPublicationBench(t)
@@ -154,7 +160,9 @@ func TestPublication(t *testing.T) {
 		if p.BrokenCount != 1 || p.Broken[0].Name != "F0" || p.Broken[0].Reason == "" {
 			t.Errorf("broken: %+v", p.Broken)
 		}
-		if m := b.store.published[len(b.store.published)-1]; texts(m.Operations) != "query F1{f1} query F2{f2}" || m.Schema != v2.ID() {
+		var m manifest.Manifest
+		b.store.set(func(f *fakeStore) { m = f.published[len(f.published)-1] })
+		if texts(m.Operations) != "query F1{f1} query F2{f2}" || m.Schema != v2.ID() {
 			t.Errorf("published: %s for %s", texts(m.Operations), m.Schema)
 		}
 		if doc, err := b.Document(t.Context(), shop); err != nil || doc.Sequence != p.Sequence {
@@ -270,7 +278,7 @@ func TestPublicationBurst(t *testing.T) {
 		b := newPublicationBench(t)
 		b.start(t)
 		time.Sleep(time.Minute)
-		builds := b.store.builds
+		builds := b.builds()
 		for i := range 20 {
 			b.registry.publish(load(t, fmt.Sprintf("type Query { f1: Int f2: Int g%d: Int }", i)))
 			b.webhook(t, fmt.Sprint("tag", i))
@@ -291,7 +299,7 @@ func TestPublicationBurst(t *testing.T) {
 		if tag, _ := b.pending.state(); tag != "" {
 			t.Errorf("%s is still open", tag)
 		}
-		if n := b.store.builds - builds; n > 8 {
+		if n := b.builds() - builds; n > 8 {
 			t.Errorf("%d builds for one burst", n)
 		}
 	})
