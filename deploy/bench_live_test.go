@@ -41,13 +41,13 @@ type kind struct {
 
 var gateways = []kind{
 	{"apollo-gateway", func(b *bench) (*exec.Cmd, string) { return b.node("test/live/gateway.mjs"), "" },
-		func(g *gateway) error { return g.cmd.Process.Signal(syscall.SIGUSR2) }, 5 * time.Second},
+		func(g *gateway) error { return g.cmd.Process.Signal(syscall.SIGUSR2) }, 10 * time.Second},
 	{"hive-gateway", func(b *bench) (*exec.Cmd, string) {
 		port := freePort(b.t)
 		cmd := b.node("node_modules/@graphql-hive/gateway/dist/bin.js", "supergraph", b.path("supergraph.graphql"),
 			"-c", "test/live/gateway.config.mjs", "-h", "127.0.0.1", "-p", port, "--opentelemetry", b.otlp())
 		return cmd, "http://127.0.0.1:" + port + "/graphql"
-	}, func(*gateway) error { return nil }, 15 * time.Second}, // it looks at the file every 10 s, and takes no shorter interval
+	}, func(*gateway) error { return nil }, 20 * time.Second}, // it looks at the file every 10 s, and takes no shorter interval
 }
 
 // bench is everything around one gateway: subgraphs, planwarm, a folder.
