@@ -6,9 +6,9 @@ import (
 
 // Progress is how far a graph and its routers have come.
 type Progress struct {
-	Fetched     bool   // there was a first fetch, whatever it gave
-	Sequence    uint64 // of the newest manifest that was fetched; 0 before the first
-	Generations []int  // of the routers, in the order of the options: how often each was seen to begin anew
+	Fetched     bool           // there was a first fetch, whatever it gave
+	Sequence    uint64         // of the newest manifest that was fetched; 0 before the first
+	Generations map[string]int // by name of the router: how often it was seen to begin anew
 }
 
 // Progress says how far a graph has come.
@@ -18,9 +18,9 @@ func (w *Warmer) Progress(id manifest.Graph) (Progress, error) {
 		return Progress{}, err
 	}
 	routers := g.fleet.list()
-	p := Progress{Generations: make([]int, 0, len(routers))}
+	p := Progress{Generations: make(map[string]int, len(routers))}
 	for _, r := range routers {
-		p.Generations = append(p.Generations, r.snapshot().Generation)
+		p.Generations[r.Name] = r.snapshot().Generation
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,7 +2,7 @@ package warmer
 
 import (
 	"errors"
-	"slices"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,21 +59,21 @@ func TestProgress(t *testing.T) {
 			o.Routers = []RouterOptions{{Name: "a", Planner: &fakeRouter{}}, {Name: "b", Planner: &fakeRouter{}}}
 		})
 		p, err := h.Progress(shop)
-		if err != nil || p.Fetched || p.Sequence != 0 || !slices.Equal(p.Generations, []int{0, 0}) {
+		if err != nil || p.Fetched || p.Sequence != 0 || !maps.Equal(p.Generations, map[string]int{"a": 0, "b": 0}) {
 			t.Fatalf("before the start: %+v, %v", p, err)
 		}
 		h.usages.set(usage("f1", 10))
 		h.start(t)
 		time.Sleep(20 * time.Second)
 		p, err = h.Progress(shop)
-		if err != nil || !p.Fetched || p.Sequence != 1 || !slices.Equal(p.Generations, []int{1, 1}) {
+		if err != nil || !p.Fetched || p.Sequence != 1 || !maps.Equal(p.Generations, map[string]int{"a": 1, "b": 1}) {
 			t.Fatalf("after the start: %+v, %v", p, err)
 		}
 		if err := h.Pulled(t.Context(), shop); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if p, err = h.Progress(shop); err != nil || !slices.Equal(p.Generations, []int{2, 2}) {
+		if p, err = h.Progress(shop); err != nil || !maps.Equal(p.Generations, map[string]int{"a": 2, "b": 2}) {
 			t.Fatalf("after a pull: %+v, %v", p, err)
 		}
 		if _, err := h.Progress(manifest.Graph{Namespace: "default", Name: "other"}); !errors.Is(err, ErrUnknownGraph) {

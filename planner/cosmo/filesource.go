@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 )
@@ -105,7 +105,7 @@ type Toucher struct {
 
 	mu      sync.Mutex
 	touched bool
-	last    []int // generations of the routers at the last touch
+	last    map[string]int // generations of the routers at the last touch
 }
 
 // NewToucher returns a Toucher of a file that is there. interval 0 is
@@ -124,9 +124,9 @@ func NewToucher(path string, interval time.Duration, now func() time.Time) (*Tou
 }
 
 // Touch gives the file a new modification time. generations count the reloads
-// seen so far, one for each router that reads the file. The error wraps
+// seen so far of each router that reads the file, by its name. The error wraps
 // ErrTouchTooSoon or ErrTouchUnseen when it is not time for it.
-func (t *Toucher) Touch(generations []int) error {
+func (t *Toucher) Touch(generations map[string]int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.touched && unseen(t.last, generations) {
@@ -144,21 +144,18 @@ func (t *Toucher) Touch(generations []int) error {
 	if err := os.Chtimes(t.path, now, now); err != nil {
 		return fmt.Errorf("touch execution config: %w", err)
 	}
-	t.touched, t.last = true, slices.Clone(generations)
+	t.touched, t.last = true, maps.Clone(generations)
 	return nil
 }
 
-// unseen says whether a router has not reloaded since the last touch. With
-// another number of routers the last touch was another configuration's.
-func unseen(last, now []int) bool {
+// unseen says whether a router has not reloaded since the last touch. One that
+// came since then has started since then.
+func unseen(last, now map[string]int) bool {
 	if len(now) == 0 {
 		return true // nobody is there who could see it
 	}
-	if len(last) != len(now) {
-		return false
-	}
-	for i, g := range now {
-		if g <= last[i] {
+	for name, g := range now {
+		if before, was := last[name]; was && g <= before {
 			return true
 		}
 	}

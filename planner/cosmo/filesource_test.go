@@ -94,16 +94,16 @@ func TestToucher(t *testing.T) {
 	}
 	for i, step := range []struct {
 		after       time.Duration
-		generations []int
+		generations map[string]int
 		want        error
 	}{
-		{30 * time.Second, []int{1, 1}, ErrTouchTooSoon}, // a deploy has just written it
-		{30 * time.Second, []int{1, 1}, nil},
-		{10 * time.Second, []int{2, 2}, ErrTouchTooSoon},
-		{time.Hour, []int{1, 1}, ErrTouchUnseen},
-		{time.Hour, []int{2, 1}, ErrTouchUnseen}, // one router has not reloaded
-		{time.Hour, []int{2, 3}, nil},
-		{time.Hour, []int{1}, nil}, // another configuration's routers
+		{30 * time.Second, map[string]int{"a": 1, "b": 1}, ErrTouchTooSoon}, // a deploy has just written it
+		{30 * time.Second, map[string]int{"a": 1, "b": 1}, nil},
+		{10 * time.Second, map[string]int{"a": 2, "b": 2}, ErrTouchTooSoon},
+		{time.Hour, map[string]int{"a": 1, "b": 1}, ErrTouchUnseen},
+		{time.Hour, map[string]int{"a": 2, "b": 1}, ErrTouchUnseen}, // one router has not reloaded
+		{time.Hour, map[string]int{"a": 2, "b": 3}, nil},
+		{time.Hour, map[string]int{"c": 1}, nil}, // another replica took their place
 		{time.Hour, nil, ErrTouchUnseen},
 	} {
 		now = now.Add(step.after)
@@ -129,7 +129,7 @@ func TestToucher(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := touch.Touch([]int{9}); err == nil {
+	if err := touch.Touch(map[string]int{"c": 9}); err == nil {
 		t.Error("touched a file that is gone")
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
