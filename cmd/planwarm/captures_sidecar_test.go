@@ -84,12 +84,19 @@ const graphSecret = "a secret for tests only, 32 bytes"
 // startSidecar starts planwarm in a new directory.
 func startSidecar(t *testing.T, o sidecarSettings) *sidecar {
 	t.Helper()
-	s := &sidecar{t: t, dir: t.TempDir(), client: &http.Client{Timeout: patience}}
-	s.configure(o)
+	s := newSidecar(t, o)
 	s.start()
+	return s
+}
+
+// newSidecar is a planwarm that is configured and not yet started.
+func newSidecar(t *testing.T, o sidecarSettings) *sidecar {
+	t.Helper()
+	s := &sidecar{t: t, dir: t.TempDir(), client: &http.Client{Timeout: patience}, cmd: &exec.Cmd{}, log: &lockedBuffer{}}
+	s.configure(o)
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
-		if s.cmd.ProcessState == nil {
+		if s.cmd.Process != nil && s.cmd.ProcessState == nil {
 			_ = s.cmd.Process.Kill() // the test has failed; its S3 child ends with it
 			<-s.ended
 		}
@@ -103,6 +110,13 @@ func startSidecar(t *testing.T, o sidecarSettings) *sidecar {
 // start runs the process and waits until it has told its addresses.
 func (s *sidecar) start() {
 	s.t.Helper()
+	s.launch()
+	s.awaitAddresses()
+}
+
+// launch runs the process.
+func (s *sidecar) launch() {
+	s.t.Helper()
 	s.log, s.ended = &lockedBuffer{}, make(chan error, 1)
 	s.cmd = exec.Command(os.Args[0], "run", "--config", s.configPath())
 	s.cmd.Env = append(os.Environ(), "PLANWARM_TEST_MAIN=1")
@@ -111,6 +125,10 @@ func (s *sidecar) start() {
 		s.t.Fatal(err)
 	}
 	go func(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }(s.cmd, s.ended)
+}
+
+func (s *sidecar) awaitAddresses() {
+	s.t.Helper()
 	s.await("its addresses", func() bool {
 		select {
 		case err := <-s.ended:
