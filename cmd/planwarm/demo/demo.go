@@ -15,6 +15,7 @@ import (
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/planner/engine/subgraphs"
 	"github.com/planwarm/planwarm/schema"
+	"github.com/planwarm/planwarm/warmer"
 )
 
 // Options of a demo.
@@ -227,7 +228,11 @@ func (d *Demo) startWarmed(ctx context.Context) error {
 	}
 	d.router = r
 	d.onStop(r.stop)
-	run, err := d.sidecar.awaitRun(ctx, d.client, func(s routerStatus) bool { return s.LastRun != nil && s.Generation > 1 })
+	// The run that checks this router: planwarm has waited for one since its
+	// start, and what it noted before belongs to an older generation.
+	run, err := d.sidecar.awaitRun(ctx, d.client, func(s routerStatus) bool {
+		return s.Phase == warmer.PhaseWarm && s.LastRun.Generation == s.Generation && s.LastRun.Origin == warmer.OriginManifest && s.Warm > 0
+	})
 	if err != nil {
 		return err
 	}
@@ -285,7 +290,7 @@ func (d *Demo) reloadBroken(ctx context.Context) error {
 		return err
 	}
 	run, err := d.sidecar.awaitRun(ctx, d.client, func(s routerStatus) bool {
-		return s.LastRun != nil && s.LastRun.Origin == "snapshot" && s.Phase == "warm"
+		return s.LastRun != nil && s.LastRun.Origin == warmer.OriginSnapshot && s.Phase == warmer.PhaseWarm
 	})
 	if err != nil {
 		return err
