@@ -22,10 +22,10 @@ demo: build ## run the whole job once and show it (under a minute)
 	$(BIN)/planwarm demo
 
 test: ## run every test that needs nothing but Go
-	$(GO) test $(TESTFLAGS) $(PKGS)
+	$(GO) test -timeout 20m $(TESTFLAGS) $(PKGS)
 
 race: ## run the tests of planwarm's own packages under the race detector
-	$(GO) test -race $(PKGS)
+	$(GO) test -race -timeout 30m $(PKGS)
 
 fuzz: ## fuzz each decoder for FUZZTIME (default 5s)
 	@bash .ci/fuzz $(FUZZTIME)
