@@ -13,6 +13,7 @@ func commands(c *cli) []*cobra.Command {
 		newInternalRouterCmd(c),
 		newBuildCmd(c),
 		newPlanCmd(c),
+		newDoctorCmd(c),
 		newVersionCmd(c),
 	}, bucketCommands(c)...)
 }
