@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -79,8 +78,6 @@ func (c *checker) file(key, v string) {
 	}
 }
 
-var graphName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
-
 // check returns every fault of a decoded configuration.
 func (c Config) check() Faults {
 	var k checker
@@ -107,7 +104,9 @@ func (c Config) check() Faults {
 			k.fault(key+".cosmo", "needs jwt_secret_file or token_file: cdn.listen %q is reachable from outside", c.CDN.Listen)
 		}
 	}
+	k.name("instance", c.Instance)
 	c.checkListeners(&k)
+	c.checkPorts(&k)
 	c.checkBucket(&k)
 	c.Webhooks.check(&k)
 	k.oneOf("telemetry.keep_text", c.Telemetry.KeepText, KeepLifted, KeepExact)
@@ -120,12 +119,8 @@ func (c Config) check() Faults {
 }
 
 func (g Graph) check(k *checker, key string) {
-	if !graphName.MatchString(g.Namespace) {
-		k.fault(key+".namespace", "%q is not a name of letters, digits, - and _", g.Namespace)
-	}
-	if !graphName.MatchString(g.Name) {
-		k.fault(key+".name", "%q is not a name of letters, digits, - and _", g.Name)
-	}
+	k.name(key+".namespace", g.Namespace)
+	k.name(key+".name", g.Name)
 	switch {
 	case g.Schema.File != "" && g.Schema.URL != "":
 		k.fault(key+".schema", "file and url exclude each other")
@@ -133,7 +128,7 @@ func (g Graph) check(k *checker, key string) {
 		k.fault(key+".schema", "needs file or url")
 	}
 	k.url(key+".schema.url", g.Schema.URL, "http", "https")
-	k.above(key+".schema.poll", g.Schema.Poll)
+	k.interval(key+".schema.poll", g.Schema.Poll)
 	k.file(key+".schema.token_file", g.Schema.TokenFile)
 	k.file(key+".cosmo.jwt_secret_file", g.Cosmo.JWTSecretFile)
 	k.file(key+".cosmo.token_file", g.Cosmo.TokenFile)
@@ -158,15 +153,14 @@ func (r Router) check(k *checker, key string) {
 		k.fault(key+".url", "is empty")
 	}
 	k.url(key+".url", r.URL, "http", "https")
+	k.bare(key+".url", r.URL)
 	k.url(key+".ready_url", r.ReadyURL, "http", "https")
 	k.url(key+".metrics_url", r.MetricsURL, "http", "https")
 	k.file(key+".token_file", r.TokenFile)
 	if r.PlanCacheSize < 0 {
 		k.fault(key+".plan_cache_size", "%d is negative", r.PlanCacheSize)
 	}
-	if r.Pull.ItemsPerSecond < 0 {
-		k.fault(key+".pull.items_per_second", "%v is negative", r.Pull.ItemsPerSecond)
-	}
+	k.rate(key+".pull.items_per_second", r.Pull.ItemsPerSecond)
 	k.notNegative(key+".pull.timeout", r.Pull.Timeout)
 	if r.Pull.FeatureFlags < 0 || r.Pull.FeatureFlags > maxFeatureFlags {
 		k.fault(key+".pull.feature_flags", "%d is not between 0 and %d", r.Pull.FeatureFlags, maxFeatureFlags)
@@ -185,7 +179,7 @@ func (m Manifest) check(k *checker, key string) {
 	}
 	k.above(key+".horizon", m.Horizon)
 	k.above(key+".budget", m.Budget)
-	k.above(key+".recompute_interval", m.RecomputeInterval)
+	k.interval(key+".recompute_interval", m.RecomputeInterval)
 	k.notNegative(key+".min_publish_interval", m.MinPublishInterval)
 	k.notNegative(key+".min_planning_time", m.MinPlanningTime)
 	k.notNegative(key+".max_planning_time", m.MaxPlanningTime)
@@ -201,13 +195,11 @@ func (w Warm) check(k *checker, key string) {
 	if w.Concurrency < 0 || w.Concurrency > 256 {
 		k.fault(key+".concurrency", "%d is not between 0 and 256", w.Concurrency)
 	}
-	if w.OperationsPerSecond < 0 {
-		k.fault(key+".operations_per_second", "%v is negative", w.OperationsPerSecond)
-	}
+	k.rate(key+".operations_per_second", w.OperationsPerSecond)
 	k.above(key+".deadline", w.Deadline)
 	k.above(key+".ready_timeout", w.ReadyTimeout)
 	k.notNegative(key+".interval", w.Interval)
-	k.above(key+".poll", w.Poll)
+	k.interval(key+".poll", w.Poll)
 	k.notNegative(key+".jitter", w.Jitter)
 }
 

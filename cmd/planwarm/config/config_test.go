@@ -80,15 +80,15 @@ func TestParseTakesEnvironmentValuesAsValuesOnly(t *testing.T) {
 		v, ok := map[string]string{"N": "7", "EVIL": "x\nadmin: {listen: \":1\"}", "NAME": "storefront"}[name]
 		return v, ok
 	}
-	c, err := Parse([]byte("instance: \"${EVIL}\"\ngraphs:\n  - name: ${NAME}\n    schema: {file: s}\n    manifest: {max_operations: \"${N}\"}\n"), env)
+	c, err := Parse([]byte("bucket: {region: \"${EVIL}\"}\ngraphs:\n  - name: ${NAME}\n    schema: {file: s}\n    manifest: {max_operations: \"${N}\"}\n"), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Graphs[0].Manifest.MaxOperations != 7 || c.Graphs[0].Name != "storefront" {
 		t.Errorf("values not put in: %+v", c.Graphs[0])
 	}
-	if c.Admin.Listen != Default().Admin.Listen || !strings.Contains(c.Instance, "admin") {
-		t.Errorf("a value changed the structure: admin.listen %q, instance %q", c.Admin.Listen, c.Instance)
+	if c.Admin.Listen != Default().Admin.Listen || !strings.Contains(c.Bucket.Region, "admin") {
+		t.Errorf("a value changed the structure: admin.listen %q, region %q", c.Admin.Listen, c.Bucket.Region)
 	}
 }
 
