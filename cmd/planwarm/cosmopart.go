@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/planwarm/planwarm/cdnsource"
@@ -37,7 +38,7 @@ type cosmoPart struct {
 func newCosmoPart(ctx context.Context, p *graphPart) (*cosmoPart, error) {
 	c := p.config.Cosmo
 	part := &cosmoPart{part: p, log: p.g.log.With(zap.Stringer("graph", p.id))}
-	if flags := featureFlags(p.config); flags > 0 && len(p.config.Routers) == 1 {
+	if flags := featureFlags(p.config); flags > 0 && soleRouter(p.config) {
 		// Where several routers pull, their series cannot be told apart.
 		part.series = cdnsource.NewPullSeries(1+flags, 0)
 	}
@@ -90,9 +91,9 @@ func cosmoSigner(c config.Cosmo) (*cosmo.Signer, error) {
 
 // newCosmoPlanner plans with signed tokens where the graph has a key, else with
 // the token in the router's file, else without one.
-func newCosmoPlanner(r config.Router, log *zap.Logger) (planner.Planner, error) {
+func newCosmoPlanner(r config.Router, client *http.Client, log *zap.Logger) (planner.Planner, error) {
 	o := cosmo.Options{
-		URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
+		URL: r.URL, Client: client, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
 	}
 	s, err := cosmoSigner(r.Cosmo())
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
@@ -39,6 +40,15 @@ func loadedOnce(ctx context.Context, c config.Schema) schemaSource {
 	})
 }
 
+// id names the schema, "" while there is none.
+func (s schemaSource) id() string {
+	sc, err := s()
+	if err != nil {
+		return ""
+	}
+	return sc.ID()
+}
+
 // variables makes up the variables of an operation.
 func (s schemaSource) variables(text, name string, conditions map[string]bool) (json.RawMessage, error) {
 	sc, err := s()
@@ -69,9 +79,9 @@ func (s schemaSource) canary(configured string) (dryrun.Canary, error) {
 }
 
 // dryRun is what planners of dry runs have in common.
-func dryRun(r config.Router, types schemaSource, log *zap.Logger) dryrun.Options {
+func dryRun(r config.Router, client *http.Client, types schemaSource, log *zap.Logger) dryrun.Options {
 	return dryrun.Options{
-		URL: r.URL, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
+		URL: r.URL, Client: client, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
 		Canary: func() (dryrun.Canary, error) { return types.canary(r.Canary) },
 	}
 }

@@ -111,6 +111,9 @@ func (g *generation) run(ctx context.Context) (retired *teardown) {
 	for _, p := range g.graphs {
 		g.wg.Go(func() { _ = p.watcher.Run(ctx) }) // it ends with ctx only
 		p.cosmo.run(ctx)
+		if p.copies != nil {
+			g.wg.Go(func() { p.copies.run(ctx) })
+		}
 	}
 	g.wg.Go(func() { _ = g.warmer.Run(ctx) }) // it ends with ctx only
 	return retired
@@ -127,8 +130,15 @@ func (g *generation) buildWarmer(ctx context.Context) error {
 		o.ReadyTimeout = max(o.ReadyTimeout, p.config.Warm.ReadyTimeout.Std())
 	}
 	var err error
-	g.warmer, err = warmer.New(o)
-	return err
+	if g.warmer, err = warmer.New(o); err != nil {
+		return err
+	}
+	for _, p := range g.graphs {
+		if p.copies != nil {
+			p.copies.set = func(rs []warmer.RouterOptions) error { return g.warmer.SetRouters(p.id, rs) }
+		}
+	}
+	return nil
 }
 
 // serve says what is to be behind the listeners.

@@ -22,7 +22,8 @@ type graphPart struct {
 	table   *graphTable
 	guard   *cdnsource.CrashGuard
 	cosmo   *cosmoPart
-	live    bool // in force; set before anything runs
+	copies  *replicas // of routers that are looked up; nil when there are none
+	live    bool      // in force; set before anything runs
 }
 
 func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPart, error) {
@@ -112,12 +113,16 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 		return o, nil
 	}
 	for _, r := range p.config.Routers {
-		ro, err := p.router(r)
+		ro, err := p.router(r, destination{name: r.URL})
 		if err != nil {
 			return o, fmt.Errorf("router %s: %w", r.URL, err)
 		}
-		o.Routers = append(o.Routers, ro)
+		if !r.Resolve { // the other one was built to find its faults at the start
+			o.Routers = append(o.Routers, ro)
+		}
 	}
+	p.copies = newReplicas(p.config.Routers, o.Routers, p.router, p.g.log)
+	o.Dynamic = p.copies != nil
 	return o, nil
 }
 
@@ -153,14 +158,14 @@ func (p *graphPart) publisher() *publisher {
 	return pub
 }
 
-func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
+func (p *graphPart) router(r config.Router, t destination) (warmer.RouterOptions, error) {
 	w := p.config.Warm
-	plan, err := newPlanner(r, watched(p.watcher), p.g.log)
+	plan, err := newPlannerAt(r, t.client, watched(p.watcher), p.g.log)
 	if err != nil {
 		return warmer.RouterOptions{}, err
 	}
 	return warmer.RouterOptions{
-		Name: r.URL, Planner: plan, Exact: keysOnText(r.Kind), Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
+		Name: t.name, Planner: plan, Exact: keysOnText(r.Kind), Interval: w.Interval.Std(), Jitter: w.Jitter.Std(),
 		Capacity: warmer.Capacity{PlanCacheSize: r.PlanCacheSize, PullRate: r.Pull.ItemsPerSecond, PullTimeout: r.Pull.Timeout.Std()},
 		Settings: warmer.Settings{Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std()},
 		OnReady:  func() { p.guard.Ready(time.Now()) },
@@ -171,7 +176,7 @@ func (p *graphPart) router(r config.Router) (warmer.RouterOptions, error) {
 func (p *graphPart) served() cdnsource.ServedGraph {
 	c := p.config.Cosmo
 	s := cdnsource.ServedGraph{Graph: p.id, OrganizationID: c.OrganizationID, FederatedGraphID: c.FederatedGraphID}
-	if len(p.config.Routers) == 1 && p.g.config.Warms() {
+	if soleRouter(p.config) && p.g.config.Warms() {
 		// A guard tells a crash loop by pulls without a sign of life; where no
 		// router is asked, or several pull, it would take them for one another.
 		s.Guard = p.guard

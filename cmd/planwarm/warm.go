@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -119,9 +120,10 @@ func (c *cli) warmOnce(ctx context.Context, f warmFlags, args []string) error {
 	failed := false
 	types := loadedOnce(ctx, graph.Schema)
 	for _, r := range graph.Routers {
-		w := c.warmRouter(ctx, graph.Warm, r, types, m)
-		failed = failed || w.Error != "" || w.Failed > 0 || w.Stopped != ""
-		out = append(out, w)
+		for _, w := range c.warmReplicas(ctx, graph.Warm, r, types, m) {
+			failed = failed || w.Error != "" || w.Failed > 0 || w.Stopped != ""
+			out = append(out, w)
+		}
 	}
 	if c.json {
 		err = c.printJSON(map[string]any{"graph": m.Graph.String(), "sequence": m.Sequence, "operations": len(m.Operations), "routers": out})
@@ -205,9 +207,24 @@ func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Grap
 	return m, errors.Join(err, s.close())
 }
 
-func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, types schemaSource, m manifest.Manifest) warmedRouter {
-	out := warmedRouter{Router: r.URL}
-	p, err := newPlanner(r, types, zap.NewNop())
+// warmReplicas warms each address of a router that is to be looked up, one
+// after another, and others as they are.
+func (c *cli) warmReplicas(ctx context.Context, w config.Warm, r config.Router, types schemaSource, m manifest.Manifest) []warmedRouter {
+	targets, err := destinationsOf(ctx, net.DefaultResolver, r)
+	if err != nil {
+		return []warmedRouter{{Router: r.URL, Error: err.Error()}}
+	}
+	out := make([]warmedRouter, 0, len(targets))
+	for _, t := range targets {
+		out = append(out, c.warmRouter(ctx, w, r, t, types, m))
+		t.close()
+	}
+	return out
+}
+
+func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, t destination, types schemaSource, m manifest.Manifest) warmedRouter {
+	out := warmedRouter{Router: t.name}
+	p, err := newPlannerAt(r, t.client, types, zap.NewNop())
 	if err != nil {
 		out.Error = err.Error()
 		return out
@@ -266,6 +283,12 @@ func (c *cli) printWarmed(routers []warmedRouter) error {
 		}
 		for _, x := range w.Inexact {
 			fmt.Fprintf(c.stdout, "  %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+		}
+		for _, x := range w.Unplannable {
+			fmt.Fprintf(c.stdout, "  left out: %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+		}
+		if w.ByExecution > 0 {
+			fmt.Fprintf(c.stdout, "  %d of them by executing the query, as allow_execution permits\n", w.ByExecution)
 		}
 		if w.Executed > 0 {
 			fmt.Fprintf(c.stdout, "  the router executed %d plan-only request(s): it does not allow the header\n", w.Executed)

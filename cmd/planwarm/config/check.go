@@ -136,6 +136,7 @@ func (g Graph) check(k *checker, key string) {
 		k.fault(key+".cosmo", "organization_id and federated_graph_id belong together")
 	}
 	g.checkCosmo(k, key)
+	checkReplicas(k, key+".routers", g.Routers)
 	for i, r := range g.Routers {
 		r.check(k, fmt.Sprintf("%s.routers[%d]", key, i))
 	}
@@ -144,7 +145,9 @@ func (g Graph) check(k *checker, key string) {
 }
 
 func (r Router) check(k *checker, key string) {
-	k.oneOf(key+".kind", string(r.Kind), string(RouterCosmo), string(RouterApollo), string(RouterHiveRouter), string(RouterApolloGateway), string(RouterHiveGateway))
+	k.oneOf(key+".kind", string(r.Kind), routerKinds()...)
+	r.checkExecution(k, key)
+	r.checkResolve(k, key)
 	if r.Kind == RouterApolloGateway && r.TokenFile == "" {
 		k.fault(key+".token_file", "is empty: the hook refuses requests without its token")
 	}

@@ -78,6 +78,10 @@ type Router struct {
 	PlanLifetime  Duration   `yaml:"plan_lifetime"` // of a plan in a router whose plans end by themselves; 0: as the kind has it
 	Canary        string     `yaml:"canary"`        // query with a real field; empty: found in the schema
 	Pull          Pull       `yaml:"pull"`
+	// AllowExecution lets a kind that cannot plan without it execute queries.
+	AllowExecution  bool     `yaml:"allow_execution"`
+	Resolve         bool     `yaml:"resolve"`          // every address of the name in URL is a replica
+	ResolveInterval Duration `yaml:"resolve_interval"` // between look-ups
 
 	cosmo Cosmo // of its graph
 }
@@ -240,5 +244,8 @@ func DefaultGraph() Graph {
 
 // DefaultRouter returns a router without a URL and with every default.
 func DefaultRouter() Router {
-	return Router{Kind: RouterCosmo, PlanCacheSize: 1024, Pull: Pull{ItemsPerSecond: 50, Timeout: Duration(30 * time.Second)}}
+	return Router{
+		Kind: RouterCosmo, PlanCacheSize: 1024, Pull: Pull{ItemsPerSecond: 50, Timeout: Duration(30 * time.Second)},
+		ResolveInterval: DefaultResolveInterval,
+	}
 }
