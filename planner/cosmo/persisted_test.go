@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,12 +130,15 @@ func TestNextPersisted(t *testing.T) {
 
 // oneObject is a bucket of one object that remembers when it was written.
 type oneObject struct {
+	mu     sync.Mutex
 	body   []byte
 	writes []time.Time
 	fail   error
 }
 
 func (o *oneObject) Rewrite(_ context.Context, _ string, build func([]byte) ([]byte, error)) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.fail != nil {
 		return o.fail
 	}
@@ -145,34 +150,64 @@ func (o *oneObject) Rewrite(_ context.Context, _ string, build func([]byte) ([]b
 	return nil
 }
 
-func (o *oneObject) read(t *testing.T) PersistedManifest {
+func (o *oneObject) set(body []byte, fail error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fail = fail
+	if body != nil {
+		o.body = body
+	}
+}
+
+func (o *oneObject) read(t *testing.T) (PersistedManifest, []time.Time) {
 	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	var m PersistedManifest
 	if err := json.Unmarshal(o.body, &m); err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m, o.writes
+}
+
+// persistedSources are what a writer reads, as a test sets them.
+type persistedSources struct {
+	mu      sync.Mutex
+	own     []byte
+	entries []manifest.Entry
+	known   bool
+}
+
+func (s *persistedSources) set(change func(*persistedSources)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+func (s *persistedSources) Own(context.Context) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.own, nil
+}
+
+func (s *persistedSources) Entries() ([]manifest.Entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.entries), s.known
 }
 
 func TestPersistedWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket, known := &oneObject{}, false
-		own, ownErr := persistedList(t, "{own}"), error(nil)
-		entries := []manifest.Entry{entryOf("{hot}")}
-		w, err := NewPersistedWriter(t.Context(), PersistedOptions{
-			Store: bucket, Key: "warm/manifest.json",
-			Own:     func(context.Context) ([]byte, error) { return own, ownErr },
-			Entries: func() ([]manifest.Entry, bool) { return entries[:len(entries):len(entries)], known },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		// An earlier process knew an operation to warm: before the first fetch it stays.
-		bucket.body, err = NextPersisted(nil, map[string]string{persistedID("{before}"): "{before}"}, time.Now())
+		before, err := NextPersisted(nil, map[string]string{persistedID("{before}"): "{before}"}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries = nil
+		bucket, src := &oneObject{body: before}, &persistedSources{own: persistedList(t, "{own}")}
+		w, err := NewPersistedWriter(t.Context(), PersistedOptions{Store: bucket, Key: "warm/manifest.json", Own: src.Own, Entries: src.Entries})
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); _ = w.Run(ctx) }()
@@ -180,37 +215,36 @@ func TestPersistedWriter(t *testing.T) {
 		state := func(when string, operations, writes int) {
 			t.Helper()
 			synctest.Wait()
-			if m := bucket.read(t); len(m.Operations) != operations || len(bucket.writes) != writes {
-				t.Fatalf("%s: %d operations, %d writes; want %d, %d", when, len(m.Operations), len(bucket.writes), operations, writes)
+			if m, w := bucket.read(t); len(m.Operations) != operations || len(w) != writes {
+				t.Fatalf("%s: %d operations, %d writes; want %d, %d", when, len(m.Operations), len(w), operations, writes)
 			}
 		}
 		state("at the start", 2, 1) // at once, not after a poll
-		first := bucket.read(t).Revision
+		first, _ := bucket.read(t)
 		time.Sleep(2 * time.Second)
 		state("a second later", 2, 2)
-		if d := bucket.writes[1].Sub(bucket.writes[0]); d < time.Second || bucket.read(t).Revision != first {
-			t.Fatalf("written again after %s under revision %s", d, bucket.read(t).Revision)
+		if m, w := bucket.read(t); w[1].Sub(w[0]) < time.Second || m.Revision != first.Revision {
+			t.Fatalf("written again after %s under revision %s", w[1].Sub(w[0]), m.Revision)
 		}
 		time.Sleep(2 * DefaultPersistedPoll)
 		state("nothing new", 2, 2)
-		known, entries = true, []manifest.Entry{entryOf("{hot}")}
+		src.set(func(s *persistedSources) { s.known, s.entries = true, []manifest.Entry{entryOf("{hot}")} })
 		time.Sleep(DefaultPersistedPoll + 2*time.Second)
 		state("the manifest was fetched", 2, 4)
-		if m := bucket.read(t); m.Operations[persistedID("{before}")] != "" || m.Revision == first {
+		if m, _ := bucket.read(t); m.Operations[persistedID("{before}")] != "" || m.Revision == first.Revision {
 			t.Fatalf("%+v", m)
 		}
-		own = []byte("broken")
-		entries = append(entries, entryOf("{new}"))
+		src.set(func(s *persistedSources) { s.own, s.entries = []byte("broken"), append(s.entries, entryOf("{new}")) })
 		time.Sleep(DefaultPersistedPoll + 2*time.Second)
 		state("the owner's list is broken", 3, 6)
-		bucket.fail = errors.New("bucket is away")
-		own = persistedList(t, "{own}", "{own2}")
+		bucket.set(nil, errors.New("bucket is away"))
+		src.set(func(s *persistedSources) { s.own = persistedList(t, "{own}", "{own2}") })
 		time.Sleep(2 * DefaultPersistedPoll)
 		state("the bucket is away", 3, 6)
-		bucket.fail = nil
+		bucket.set(nil, nil)
 		time.Sleep(DefaultPersistedPoll + 2*time.Second)
 		state("it is back", 4, 8)
-		bucket.body = []byte(`{"version":1,"revision":"theirs","operations":{}}`)
+		bucket.set([]byte(`{"version":1,"revision":"theirs","operations":{}}`), nil)
 		time.Sleep(2 * DefaultPersistedPoll)
 		state("somebody else's object", 0, 8)
 	})
@@ -246,8 +280,11 @@ func TestPersistedWriterWaitsForTheOwnList(t *testing.T) {
 			t.Fatalf("%v; wrote %q", err, bucket.body)
 		}
 		list, gone = persistedList(t, "{own}"), nil
-		if err := w.pass(t.Context(), true); err != nil || len(bucket.read(t).Operations) != 2 {
-			t.Fatalf("%v; wrote %q", err, bucket.body)
+		if err := w.pass(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if m, _ := bucket.read(t); len(m.Operations) != 2 {
+			t.Fatalf("wrote %+v", m)
 		}
 	})
 }

@@ -154,7 +154,7 @@ func TestRefusals(t *testing.T) {
 		return h
 	}
 	empty, key := brotlied(t, nil), publicKey(t)
-	bomb := brotlied(t, make([]byte, 64<<20))
+	bomb := brotlied(t, make([]byte, 4<<20))
 	if len(bomb) > maxBody {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
