@@ -81,6 +81,21 @@ func TestStopSavesWhatItAcknowledgesLast(t *testing.T) {
 	}
 }
 
+// Beside a router that others publish for, the snapshot outlives a restart too.
+func TestStopSavesTheSnapshotOfAWarmer(t *testing.T) {
+	s := newSidecar(t, sidecarSettings{minExecutions: shut})
+	s.reconfigure("graphs:", "roles: [warm]\ngraphs:")
+	s.start()
+	s.send(requests(t, "small/traces-http", "small/graphqlmetrics")...)
+	before := s.status().Snapshot
+	s.stop()
+	s.start()
+	if after := s.status().Snapshot; after != before || before == 0 {
+		t.Errorf("%d operations in the snapshot after a restart, %d before", after, before)
+	}
+	s.stop()
+}
+
 // answered says whether a port takes connections.
 func answered(addr string) bool {
 	conn, err := net.Dial("tcp", addr)

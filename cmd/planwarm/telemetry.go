@@ -121,6 +121,7 @@ func bearer(r *http.Request) string {
 }
 
 // knowsGraphToken says whether a token is the graph token of a configured graph.
+// What the secret of one graph has signed does not open another graph.
 func (g *generation) knowsGraphToken(token string) bool {
 	for _, p := range g.graphs {
 		creds := p.credentials()
@@ -130,8 +131,9 @@ func (g *generation) knowsGraphToken(token string) bool {
 			}
 		}
 		for _, secret := range creds.JWTSecrets {
-			_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return secret, nil }, jwt.WithValidMethods([]string{"HS256"}))
-			if err == nil {
+			var claims graphClaims
+			_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return secret, nil }, jwt.WithValidMethods([]string{"HS256"}))
+			if err == nil && claims.FederatedGraphID == p.config.Cosmo.FederatedGraphID {
 				return true
 			}
 		}
@@ -166,10 +168,7 @@ func (g *generation) routeGraphQLMetrics(r *http.Request) telemetry.Recorder {
 	if len(g.graphs) == 1 {
 		return g.graphs[0].table.table
 	}
-	var claims struct {
-		jwt.RegisteredClaims
-		FederatedGraphID string `json:"federated_graph_id"`
-	}
+	var claims graphClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(bearer(r), &claims); err != nil || claims.FederatedGraphID == "" {
 		return nil
 	}
