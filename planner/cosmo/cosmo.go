@@ -30,7 +30,8 @@ const (
 	DefaultTimeout       = time.Minute
 	DefaultMaxBody       = 1 << 20
 	DefaultWatchInterval = 2 * time.Second
-	DefaultDebounce      = 3 * time.Second
+	// DefaultDebounce leaves a second of the two in which a reload is answered.
+	DefaultDebounce = time.Second
 	// DefaultMetricsInterval is longer: a page can have megabytes.
 	DefaultMetricsInterval = 10 * time.Second
 	// DefaultWatchCanary has a plan of its own, which no client's traffic warms,

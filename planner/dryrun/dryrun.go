@@ -28,8 +28,9 @@ const (
 	DefaultTimeout    = time.Minute
 	// DefaultMaxBody leaves room for plans, which are longer than their queries.
 	DefaultMaxBody       = 16 << 20
-	DefaultWatchInterval = 5 * time.Second
-	DefaultDebounce      = 3 * time.Second
+	DefaultWatchInterval = 2 * time.Second
+	// DefaultDebounce leaves a second of the two in which a reload is answered.
+	DefaultDebounce = time.Second
 )
 
 const maxTokenBytes = 8 << 10
