@@ -58,7 +58,7 @@ func newCosmoPart(ctx context.Context, p *graphPart) (*cosmoPart, error) {
 	}
 	if c.PersistedManifest.Object != "" {
 		part.persisted, err = cosmo.NewPersistedWriter(ctx, cosmo.PersistedOptions{
-			Store: p.store, Key: c.PersistedManifest.Object, Own: p.ownPersisted(), Entries: p.resolved, Logger: part.log,
+			Store: p.publisher(), Key: c.PersistedManifest.Object, Own: p.ownPersisted(), Entries: p.resolved, Logger: part.log,
 		})
 	}
 	return part, err
@@ -116,6 +116,17 @@ func (p *graphPart) ownPersisted() func(context.Context) ([]byte, error) {
 		return func(ctx context.Context) ([]byte, error) { return p.store.ReadObject(ctx, c.OwnObject) }
 	}
 	return nil
+}
+
+var _ cosmo.Rewriter = (*publisher)(nil)
+
+// Rewrite implements cosmo.Rewriter. Two publishers that overwrote one another
+// would take operations away, so the bucket has to be proved as for a manifest.
+func (p *publisher) Rewrite(ctx context.Context, key string, build func(current []byte) ([]byte, error)) error {
+	if err := p.prove(ctx); err != nil {
+		return err
+	}
+	return p.store.Rewrite(ctx, key, build)
 }
 
 // resolved has what was published; false while that is not known.

@@ -40,7 +40,10 @@ that the plans are there, and report. A canary goes first: a router that execute
 it instead of planning ends the run with exit code 1 and nothing else is sent.
 Mutations are sent only to routers that provably fail closed.
 
-With --running a sidecar that runs is asked to do it; this command does not wait.`,
+With --running a sidecar that runs is asked to do it; this command does not wait.
+With --touch it touches the execution config of Cosmo routers, which build their
+graph again and warm it from their own pull; it refuses (exit code 3) as long as
+the reload after the last touch was not seen.`,
 		Example: `  planwarm warm storefront
   planwarm warm storefront --router http://127.0.0.1:3002/graphql --manifest manifest.json
   planwarm warm storefront --running`,
