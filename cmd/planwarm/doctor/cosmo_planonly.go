@@ -2,9 +2,19 @@ package doctor
 
 import "strings"
 
-// cosmoTokenRoute says whether the router gets a key for X-WG-Token.
+// cosmoTokens says whether planwarm sends tokens.
+func (l *look) cosmoTokens() bool {
+	return l.Target.TokenFile != "" || l.Graph.Cosmo.SigningKeyFile != ""
+}
+
+// cosmoTokenRoute says whether the router gets a key for these tokens.
 func (l *look) cosmoTokenRoute() bool {
-	return l.cosmoRegisters() && l.Target.TokenFile != ""
+	return l.cosmoTokens() && l.cosmoRegisters() && (l.Graph.Cosmo.SigningKeyFile == "" || l.registersHere())
+}
+
+// registersHere says whether planwarm is the control plane of the router.
+func (l *look) registersHere() bool {
+	return reaches(l.at("controlplane_url").str("https://cosmo-cp.wundergraph.com"), l.planwarm().CDN.Listen)
 }
 
 func (l *look) cosmoDev() bool { return l.at("dev_mode").boolean(false) }
@@ -53,10 +63,19 @@ var cosmoPlanOnly = []Check{
 	{
 		ID: "cosmo-token-route-without-key", Subject: Cosmo, Topic: PlanOnly, Severity: Error, In: RouterFile,
 		Good:  "a router that planwarm sends a token to has a key for it",
-		Means: "planwarm.yaml has a token_file for this router, but with router_registration: false the router never gets a key: it looks at no token, ignores the header, and executes.",
+		Means: "planwarm.yaml has a token_file or a signing_key_file for this router, but with router_registration: false the router never gets a key: it looks at no token, ignores the header, and executes.",
 		Fix:   "router_registration: true",
 		run: func(l *look) verdict {
-			return when(l.Target.TokenFile != "" && !l.cosmoRegisters(), "router_registration")
+			return when(l.cosmoTokens() && !l.cosmoRegisters(), "router_registration")
+		},
+	},
+	{
+		ID: "cosmo-controlplane-elsewhere", Subject: Cosmo, Topic: PlanOnly, Severity: Error, In: RouterFile,
+		Good:  "the router gets the key of the tokens from planwarm",
+		Means: "planwarm.yaml has a signing_key_file, but the router registers elsewhere, without controlplane_url at Cosmo's cloud: it gets another key and refuses planwarm's tokens, or none and executes.",
+		Fix:   "router_registration: true\ncontrolplane_url: {cdn}",
+		run: func(l *look) verdict {
+			return when(l.Graph.Cosmo.SigningKeyFile != "" && l.cosmoRegisters() && !l.registersHere(), "controlplane_url")
 		},
 	},
 	{

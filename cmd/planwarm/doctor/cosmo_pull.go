@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ var cosmoPull = []Check{
 		Fix:   "engine: { enable_request_tracing: false }",
 		run: func(l *look) verdict {
 			host, _, ok := endpoint(l.at("controlplane_url").str(""))
-			stub := ok && loopback(host) && l.cosmoRegisters() && l.Target.TokenFile == ""
+			stub := ok && loopback(host) && l.cosmoRegisters() && !l.cosmoTokenRoute()
 			return when(stub && l.at("engine", "enable_request_tracing").boolean(true), "engine.enable_request_tracing")
 		},
 	},
@@ -90,11 +91,14 @@ var cosmoPull = []Check{
 		},
 	},
 	{
-		ID: "cosmo-file-source", Subject: Cosmo, Topic: Pull, Severity: Warning, In: RouterFile,
-		Good:  "the list comes from the CDN",
-		Means: "The list is read from a file, and the CDN is not asked. The path must be a file on a volume that whoever writes it shares with the router, and planwarm does not see when the router rebuilds its graph.",
-		Fix:   "cache_warmup:\n  enabled: true\n  in_memory_fallback: false\n  # without source.filesystem\ncdn: { url: {cdn} }",
-		run:   func(l *look) verdict { return when(l.cosmoPulls() && l.cosmoFile(), "cache_warmup.source.filesystem") },
+		ID: "cosmo-file-source", Subject: Cosmo, Topic: Pull, Severity: Error, In: PlanwarmFile,
+		Good:  "the list comes from the CDN, or from a file that planwarm writes",
+		Means: "The list is read from a file, and the CDN is not asked; but planwarm writes no file for this graph, or the path is a folder. It must be one file on a volume that both share.",
+		Fix:   "graphs:\n  - name: {graph}\n    cosmo: { file: shared/operations.json }   # cache_warmup.source.filesystem.path, as planwarm sees it",
+		run: func(l *look) verdict {
+			folder := strings.HasSuffix(l.at("cache_warmup", "source", "filesystem", "path").str(""), "/")
+			return when(l.cosmoPulls() && l.cosmoFile() && (l.Graph.Cosmo.File == "" || folder), "cache_warmup.source.filesystem")
+		},
 	},
 	{
 		ID: "cosmo-token-claims", Subject: Cosmo, Topic: Pull, Severity: Error, In: Elsewhere,
@@ -123,8 +127,11 @@ var cosmoPull = []Check{
 		Means: "graphs[].cosmo of planwarm.yaml lacks the ids, so planwarm's CDN endpoint is 404 for this router.",
 		Fix:   "graphs:\n  - name: {graph}\n    cosmo: { organization_id: org, federated_graph_id: {graph}, jwt_secret_file: ./jwt.secret }",
 		run: func(l *look) verdict {
-			if l.Planwarm == nil {
+			switch {
+			case l.Planwarm == nil:
 				return cannotTell("no planwarm.yaml was given")
+			case l.cosmoFile():
+				return nothing()
 			}
 			return when(l.Graph.Cosmo.OrganizationID == "" || l.Graph.Cosmo.FederatedGraphID == "", "graphs[].cosmo")
 		},
@@ -153,7 +160,7 @@ var cosmoPull = []Check{
 		ID: "cosmo-capacity-differs", Subject: Cosmo, Topic: Pull, Severity: Info, In: PlanwarmFile,
 		Good:  "planwarm takes the router for no larger than it is",
 		Means: "planwarm.yaml says that the router keeps more plans, or gets through more in its warm-up, than the router's configuration does: planwarm then sends too long a list once the manifest grows.",
-		Fix:   "graphs:\n  - routers:\n      - plan_cache_size: 1024                         # engine.execution_plan_cache_size\n        pull: { items_per_second: 50, timeout: 30s }   # cache_warmup",
+		Fix:   "graphs:\n  - routers:\n      - plan_cache_size: {routercache}   # engine.execution_plan_cache_size\n        pull: { items_per_second: {routerrate}, timeout: {routertimeout} }   # cache_warmup",
 		run: func(l *look) verdict {
 			if size := l.at("engine", "execution_plan_cache_size").number(1024); float64(l.Target.PlanCacheSize) > size {
 				return bad("graphs[].routers[].plan_cache_size")
@@ -173,12 +180,25 @@ var cosmoPull = []Check{
 		},
 	},
 	{
-		ID: "cosmo-pql-missing-object", Subject: Cosmo, Topic: Pull, Severity: Warning, In: RouterFile,
-		Good:  "no persisted-query manifest keeps the router from starting",
-		Means: "The router reads a persisted-query manifest from S3. While the object is missing it does not start; the manifest is also the authoritative list of persisted operations, and planwarm does not write it. Make sure that the object is there before the router.",
-		Fix:   "persisted_operations: { manifest: { enabled: false } }",
+		ID: "cosmo-pql-missing-object", Subject: Cosmo, Topic: Pull, Severity: Warning, In: PlanwarmFile,
+		Good:  "no missing persisted-query manifest keeps the router from starting",
+		Means: "The router reads a persisted-query manifest from S3, and planwarm does not write that object. While it is missing the router does not start. It is also the authoritative list of persisted operations: whoever writes it decides what is accepted.",
+		Fix:   "graphs:\n  - name: {graph}\n    cosmo: { persisted_manifest: { object: warm/manifest.json } }   # object_prefix/file_name of the router",
 		run: func(l *look) verdict {
-			return when(l.at("persisted_operations", "manifest", "enabled").boolean(false), "persisted_operations.manifest.enabled")
+			p := l.at("persisted_operations")
+			object := path.Join(p.at("storage", "object_prefix").str(""), p.at("manifest", "file_name").str("manifest.json"))
+			mine := strings.TrimPrefix(l.Graph.Cosmo.PersistedManifest.Object, "/")
+			return when(p.at("manifest", "enabled").boolean(false) && mine != strings.TrimPrefix(object, "/"), "persisted_operations.manifest.enabled")
+		},
+	},
+	{
+		ID: "cosmo-pql-warmup-off", Subject: Cosmo, Topic: Pull, Severity: Info, In: RouterFile,
+		Good:  "a new persisted-query manifest is warmed",
+		Means: "The router polls a persisted-query manifest but does not warm what is in it: a new one changes what is accepted, and no plan is made.",
+		Fix:   "persisted_operations: { manifest: { warmup: { enabled: true, workers: 4, items_per_second: {rate}, timeout: 30s } } }",
+		run: func(l *look) verdict {
+			m := l.at("persisted_operations", "manifest")
+			return when(m.at("enabled").boolean(false) && !m.at("warmup", "enabled").boolean(false), "persisted_operations.manifest.warmup.enabled")
 		},
 	},
 }

@@ -10,6 +10,7 @@ package doctor
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 )
@@ -192,13 +193,17 @@ func (c Check) look(in *Input) (Finding, bool) {
 // fill puts planwarm's own addresses and sizes into the lines of a fix.
 func (in *Input) fill(fix string) string {
 	rate, size := in.pullAdvice()
+	r := &reading{doc: in.Router}
+	pull := r.at("cache_warmup")
 	return strings.NewReplacer(
 		"{cdn}", "http://"+dialable(in.planwarm().CDN.Listen),
 		"{otlp}", "http://"+dialable(in.planwarm().Telemetry.OTLP.HTTP),
 		"{rate}", fmt.Sprint(rate),
 		"{cache}", fmt.Sprint(size),
-		"{operations}", fmt.Sprint(in.operations()),
 		"{graph}", in.Graph.Name,
+		"{routercache}", fmt.Sprint(r.at("engine", "execution_plan_cache_size").number(1024)),
+		"{routerrate}", fmt.Sprint(pull.at("items_per_second").number(50)),
+		"{routertimeout}", pull.at("timeout").duration(30*time.Second).String(),
 	).Replace(fix)
 }
 

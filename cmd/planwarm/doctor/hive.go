@@ -26,7 +26,7 @@ func (l *look) hiveTraces() []value {
 const hiveTracesFix = `telemetry:
   tracing:
     exporters:
-      - { kind: otlp, protocol: http, endpoint: "{otlp}/v1/traces" }`
+      - { kind: otlp, enabled: true, protocol: http, endpoint: "{otlp}/v1/traces" }`
 
 var hiveRouter = []Check{
 	{

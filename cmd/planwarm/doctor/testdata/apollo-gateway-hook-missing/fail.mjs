@@ -1,0 +1,7 @@
+import { ApolloGateway } from '@apollo/gateway';
+import { ApolloServer } from '@apollo/server';
+import { planwarm } from '@planwarm/apollo-gateway';
+
+const hook = planwarm({ token: () => process.env.PLANWARM_TOKEN });
+const gateway = new ApolloGateway({ experimental_didResolveQueryPlan: hook.didResolveQueryPlan });
+export const server = new ApolloServer({ gateway });

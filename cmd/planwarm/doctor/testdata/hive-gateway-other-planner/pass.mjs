@@ -1,0 +1,5 @@
+import { defineConfig } from '@graphql-hive/gateway';
+import { unifiedGraphHandler } from '@graphql-hive/router-runtime';
+export const gatewayConfig = defineConfig({
+  unifiedGraphHandler,
+});
