@@ -1,6 +1,8 @@
 // Package grafbasedouble plays a Grafbase gateway as far as its operation cache
 // goes: the key is the text and the operation name, and only what is executed
-// is kept. It counts what reaches the subgraphs. It is for tests.
+// is kept. A request that it refuses has no data, and one whose subgraph refuses
+// the values has data that is null, as grafbase 0.103 was seen to answer. It
+// counts what reaches the subgraphs. It is for tests.
 package grafbasedouble
 
 import (
@@ -104,7 +106,7 @@ func (d *Double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := validator.VariableValues(d.schema, op, req.Variables); err != nil {
-		say(w, `{"errors":[{"message":"bad variable","extensions":{"code":"VARIABLE_INPUT_ERROR"}}]}`)
+		say(w, `{"errors":[{"message":"Variable is missing","extensions":{"code":"VARIABLE_ERROR"}}]}`)
 		return
 	}
 	d.cache[[2]string{req.Query, req.OperationName}] = true
