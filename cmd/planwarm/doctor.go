@@ -165,23 +165,33 @@ func readRouterConfig(path string) (*doctor.Document, error) {
 	return doctor.Read(file, os.LookupEnv)
 }
 
-// target is the configured router with this URL, or of this kind, or one with
-// the defaults of the kind.
+// target is the configured router with this URL, or the first of this kind, or
+// one with the defaults of the kind.
 func target(g config.Graph, url string, kind config.RouterKind) config.Router {
-	for _, r := range g.Routers {
-		if url != "" && r.URL == url && (kind == "" || r.Kind == kind) {
+	var first *config.Router
+	for i, r := range g.Routers {
+		if kind != "" && r.Kind != kind {
+			continue
+		}
+		if r.URL == url {
 			return r
 		}
-	}
-	if url == "" {
-		for _, r := range g.Routers {
-			if kind == "" || r.Kind == kind {
-				return r
-			}
+		if first == nil {
+			first = &g.Routers[i]
 		}
 	}
-	r := config.DefaultRouter()
-	if kind != "" {
+	var r config.Router
+	switch {
+	case first != nil && url == "":
+		return *first
+	case first != nil:
+		// Another replica, then. Its pages are elsewhere, and a token that was
+		// meant for one address is not sent to another.
+		r = *first
+		r.ReadyURL, r.MetricsURL, r.TokenFile = "", "", ""
+	case kind == "":
+		r = config.DefaultRouter()
+	default:
 		// The defaults of a kind are put in where a router is decoded.
 		if err := yaml.Unmarshal([]byte("kind: "+string(kind)), &r); err != nil {
 			r = config.Router{Kind: kind}

@@ -131,11 +131,11 @@ func (c *cli) examineSidecar(ctx context.Context, e *examination, f remoteFlags)
 	}
 	r.http.Timeout = askTimeout
 	g := e.input.Graph
-	out := &doctor.Running{Where: publicURL(r.base), Graph: manifest.Graph{Namespace: g.Namespace, Name: g.Name}}
-	e.input.Sidecar = out
-	for _, router := range g.Routers {
-		out.Pulls = out.Pulls || router.Kind == config.RouterCosmo && g.Cosmo.OrganizationID != ""
+	out := &doctor.Running{
+		Where: publicURL(r.base), Graph: manifest.Graph{Namespace: g.Namespace, Name: g.Name},
+		Pulls: g.Cosmo.OrganizationID != "" && g.Cosmo.File == "",
 	}
+	e.input.Sidecar = out
 	var s warmer.Status
 	if out.Err = r.call(ctx, http.MethodGet, "/status", nil, &s); out.Err != nil {
 		return nil
