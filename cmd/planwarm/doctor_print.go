@@ -21,6 +21,11 @@ func (c *cli) printFindings(e *examination, f doctorFlags, findings []doctor.Fin
 			b.WriteString("there is no planwarm.yaml: its defaults are taken\n")
 		}
 	}
+	for _, r := range e.routers {
+		if subject := doctor.SubjectOf(r.Kind); subject != "" {
+			fmt.Fprintf(&b, "%s, asked as a %s\n", publicURL(r.URL), subject.Title())
+		}
+	}
 	counts := map[doctor.Severity]int{}
 	passed, unknown := 0, 0
 	sorted := worstFirst(findings)

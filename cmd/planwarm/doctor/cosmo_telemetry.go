@@ -247,6 +247,45 @@ var cosmoTelemetry = []Check{
 		},
 	},
 	{
+		ID: "cosmo-otlp-token-missing", Subject: Cosmo, Topic: Telemetry, Severity: Error, In: RouterFile,
+		Good:  "exporters show the token that planwarm asks for",
+		Means: "planwarm.yaml asks senders of telemetry for a token, and an exporter of the router that leads to planwarm sends no Authorization header: everything is refused. Schema usage may show the graph token instead.",
+		Fix: `telemetry:
+  tracing:
+    exporters:
+      - { exporter: http, endpoint: "{otlp}", path: /v1/traces, headers: { Authorization: "Bearer ${PLANWARM_TOKEN}" } }`,
+		run: func(l *look) verdict {
+			if l.planwarm().Telemetry.OTLP.TokenFile == "" {
+				return good()
+			}
+			for _, e := range append(l.cosmoTraces(), l.cosmoMetrics()...) {
+				shown := slices.ContainsFunc(e.at("headers").keys(), func(k string) bool { return strings.EqualFold(k, "Authorization") })
+				if e.ours && !shown {
+					return bad(e.path + ".headers")
+				}
+			}
+			return good()
+		},
+	},
+	{
+		ID: "cosmo-grpc-batch-lost", Subject: Cosmo, Topic: Telemetry, Severity: Info, In: RouterFile,
+		Good:  "no collector in between has to take large batches over gRPC",
+		Means: "Metrics go to a collector over gRPC. 2,000 points have 6 MB; what is above the receiver's limit, 4 MiB by default, is lost without a sign. Raise its max_recv_msg_size_mib, or send over HTTP.",
+		Fix: `telemetry:
+  metrics:
+    otlp:
+      exporters:
+        - { exporter: http, endpoint: "{otlp}", path: /v1/metrics, temporality: delta }`,
+		run: func(l *look) verdict {
+			for _, e := range l.cosmoMetrics() {
+				if !e.ours && e.at("exporter").str("http") == "grpc" {
+					return bad(e.path + ".exporter")
+				}
+			}
+			return good()
+		},
+	},
+	{
 		ID: "cosmo-otlp-body-too-large", Subject: Cosmo, Topic: Telemetry, Severity: Warning, In: PlanwarmFile,
 		Good:  "planwarm takes bodies of metrics of any usual size",
 		Means: "planwarm's bound of one telemetry body is below 8 MiB; 2,000 points of the metric have 6 MB, and a refused batch is lost without a sign at the router.",

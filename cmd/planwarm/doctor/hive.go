@@ -125,7 +125,10 @@ var hiveGateway = []Check{
 		Means: "planwarm's plugin has no token: it answers each plan-only request with 403.",
 		Fix:   "planwarm({ token: () => process.env.PLANWARM_TOKEN })",
 		run: func(l *look) verdict {
-			return when(l.gatewayPlugin("@planwarm/hive-gateway") && !l.gatewayToken(), "plugins")
+			if !l.gatewayPlugin("@planwarm/hive-gateway") {
+				return nothing()
+			}
+			return when(!l.gatewayToken(), "plugins")
 		},
 	},
 	{
@@ -163,7 +166,10 @@ var apolloGateway = []Check{
 		Means: "planwarm's hook has no token: it answers each plan-only request with 403.",
 		Fix:   "planwarm({ token: () => process.env.PLANWARM_TOKEN })",
 		run: func(l *look) verdict {
-			return when(l.gatewayPlugin("@planwarm/apollo-gateway") && !l.gatewayToken(), "plugins")
+			if !l.gatewayPlugin("@planwarm/apollo-gateway") {
+				return nothing()
+			}
+			return when(!l.gatewayToken(), "plugins")
 		},
 	},
 	{

@@ -39,16 +39,18 @@ func (l *Live) Executed() int {
 	return 0
 }
 
+// away says whether nothing can be proven now, one way or the other.
+func (l *Live) away() bool {
+	return errors.Is(l.Probe, planner.ErrUnavailable) || errors.Is(l.Probe, planner.ErrOverloaded)
+}
+
 var liveRouter = []Check{
 	{
 		ID: "live-router-unavailable", Subject: LiveRouter, Topic: PlanOnly, Severity: Error,
 		Good:  "the router answers",
 		Means: "The router cannot be reached, is not ready, or is overloaded.",
 		Fix:   "start the router, or give its GraphQL endpoint, such as --router http://127.0.0.1:3002/graphql",
-		run: func(l *look) verdict {
-			away := errors.Is(l.Live.Probe, planner.ErrUnavailable) || errors.Is(l.Live.Probe, planner.ErrOverloaded)
-			return when(away, l.Live.Router)
-		},
+		run:   func(l *look) verdict { return when(l.Live.away(), l.Live.Router) },
 	},
 	{
 		ID: "live-plan-only-executed", Subject: LiveRouter, Topic: PlanOnly, Severity: Error,
@@ -57,6 +59,8 @@ var liveRouter = []Check{
 		Fix:   "allow plan-only requests: --router-config FILE tells which lines that takes",
 		run: func(l *look) verdict {
 			switch {
+			case l.Live.away():
+				return nothing()
 			case l.Live.Executed() > 0 && l.Live.Pulls:
 				return bad(l.Live.Router).because("its own pull can still warm it").as(Warning)
 			case l.Live.Executed() > 0:
@@ -72,7 +76,12 @@ var liveRouter = []Check{
 		Good:  "plan-only requests are not refused",
 		Means: "The router, or what stands in front of it, refuses plan-only requests: a wrong token, a redirect, a login page. Nothing was executed.",
 		Fix:   "check graphs[].routers[].token_file, and that the URL is the router's own GraphQL endpoint",
-		run:   func(l *look) verdict { return when(errors.Is(l.Live.Probe, planner.ErrRefused), l.Live.Router) },
+		run: func(l *look) verdict {
+			if l.Live.away() {
+				return nothing()
+			}
+			return when(errors.Is(l.Live.Probe, planner.ErrRefused), l.Live.Router)
+		},
 	},
 	{
 		ID: "live-mutations", Subject: LiveRouter, Topic: PlanOnly, Severity: Info,
