@@ -81,7 +81,7 @@ func (b *bare) plan(ctx context.Context, r planner.Request) (planner.Result, err
 	case op.Kind == planhttp.Subscription:
 		return planner.Result{}, fmt.Errorf("%w: a subscription is not planned over http", planner.ErrInvalid)
 	case !hook.LeftOut(op, r.Conditions):
-		return planner.Result{}, fmt.Errorf("%w: it has no required variable to leave out, and the gateway no plug-in", planner.ErrInvalid)
+		return planner.Result{}, fmt.Errorf("%w: it has no required variable to leave out, and the gateway no plug-in", planner.ErrUnplannable)
 	}
 	if err := b.gate.Ensure(ctx); err != nil {
 		return planner.Result{}, err
