@@ -16,6 +16,7 @@ const (
 	MaxNameBytes  = 1 << 10   // of a name, a version, a person, a reason
 	MaxVariants   = 16        // other requests in one entry
 	MaxConditions = 64        // variables in one set of conditions
+	MaxProfiles   = 8         // header profiles that one pin is warmed under
 )
 
 // Graph names a federated graph.
@@ -132,8 +133,8 @@ type Details struct {
 }
 
 // Variant is another request that belongs to the same slot: the same plan
-// under another name, text or client, or the same operation under other
-// conditions (then with a plan key of its own). Empty fields are the entry's;
+// under another name, text, client or header profile, or the same operation
+// under other conditions (then with a plan key of its own). Empty fields are the entry's;
 // Entry.Expand fills them in.
 type Variant struct {
 	OperationName *string         `json:"operationName,omitempty"` // nil: as the entry; "": no name is sent
@@ -179,6 +180,8 @@ type Pin struct {
 	PushedBy string     `json:"pushedBy,omitempty"`
 	From     *time.Time `json:"from,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
+	// Profiles are the header profiles that it is warmed under, besides none.
+	Profiles []string `json:"profiles,omitempty"`
 }
 
 // Deny keeps an operation out of the manifest for good. It matches by pin id,

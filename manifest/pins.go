@@ -69,6 +69,7 @@ func (f *faults) pin(at string, p *Pin) {
 	}
 	f.whenSet(at+".from", p.From)
 	f.whenSet(at+".until", p.Until)
+	f.profiles(at+".profiles", p.Profiles)
 	if p.From != nil && p.Until != nil && !p.From.Before(*p.Until) {
 		f.add(at+".until", "not after from")
 	}

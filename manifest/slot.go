@@ -80,6 +80,7 @@ func (b *builder) compose(s *slot) {
 	}
 	if len(s.members) > 1 || len(d.Variants) > MaxVariants {
 		s.adoptKey()
+		s.unprofiled()
 		d.Variants = b.variants(s)
 	}
 	s.figures()

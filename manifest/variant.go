@@ -7,8 +7,9 @@ import (
 
 // variants are the requests of all members but the entry's own, each said
 // relative to the entry, at most MaxVariants. Those with a plan of their own
-// come first: without its request such a plan is not warmed at all, while a
-// request that only differs in name or text would find its plan in the cache.
+// come first, by key or by profile: without its request such a plan is not
+// warmed at all, while one that only differs in name or text would find its
+// plan in the cache.
 func (b *builder) variants(s *slot) []Variant {
 	main := s.entry
 	main.Planwarm.Variants = nil
@@ -19,7 +20,7 @@ func (b *builder) variants(s *slot) []Variant {
 			if x.Planwarm.PlanKey == "" {
 				x.Planwarm.PlanKey = main.Planwarm.PlanKey // it is in this slot for its request
 			}
-			if i == 0 && c == s.main {
+			if i == 0 && c == s.main && x.Planwarm.Profile == main.Planwarm.Profile {
 				continue
 			}
 			v := relative(main, x)
@@ -28,7 +29,7 @@ func (b *builder) variants(s *slot) []Variant {
 				continue
 			}
 			seen[print] = true
-			if v.PlanKey != "" {
+			if v.PlanKey != "" || v.Profile != "" {
 				own = append(own, v)
 			} else {
 				other = append(other, v)
