@@ -153,6 +153,7 @@ func (c *Candidates) pin(p manifest.Pin, place int) manifest.Candidate {
 		}
 		out.Planwarm.Variants = append(out.Planwarm.Variants, manifest.Variant{PlanKey: key, Conditions: values})
 	}
+	out.UnderProfiles(p.Profiles)
 	return out
 }
 

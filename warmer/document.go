@@ -87,12 +87,15 @@ func (g *graph) pullCapacity() Capacity {
 // decided in the text. Where that fails the set is left out: the router would
 // plan something nobody asks for. So is an entry that breaks a rule of the
 // format, such as one of telemetry with a client of many bytes: it must not
-// cost the others.
+// cost the others. What is to be planned under a header profile is left out.
 func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
 	out := make([]manifest.Entry, 0, len(entries))
 	seen := map[string]bool{}
 	for _, e := range entries {
 		for i, x := range e.Expand() {
+			if x.Planwarm.Profile != "" {
+				continue // a router that pulls plans without headers
+			}
 			if i > 0 && (x.Planwarm.PlanKey == e.Planwarm.PlanKey || x.Planwarm.PlanKey == "") {
 				continue
 			}

@@ -36,6 +36,7 @@ type GraphOptions struct {
 	Pending  PendingStore // nil: publishes that webhooks tell of are forgotten with the process
 	Publish  PublishOptions
 	Warm     WarmOptions
+	Profiles Profiles // nil: no header profile is configured
 	Routers  []RouterOptions
 	// Dynamic: which routers there are is said later, by SetRouters. Readiness
 	// waits for it.
@@ -96,7 +97,9 @@ func newGraph(o GraphOptions, m *metrics, log *zap.Logger) (*graph, error) {
 		started:     time.Now(), refetch: newQueue(), publish: newQueue(), firstFetch: make(chan struct{}), recomputing: make(chan struct{}, 1),
 	}
 	g.fleet = newFleet(o.Routers, o.Dynamic, m, func(ro RouterOptions) *router {
-		return newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log)
+		r := newRouter(ro, g.listing, func() { g.refetch.add(ReasonMisses) }, m, g.log)
+		r.headers = o.Profiles
+		return r
 	}, g.awaitFetch)
 	return g, nil
 }

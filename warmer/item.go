@@ -10,9 +10,10 @@ import (
 
 // Item is one request of a warm-up: a manifest entry, or one of its variants.
 type Item struct {
-	Request  planner.Request
-	ID       string // identifies the plan within a router generation
-	Name     string // operation name, for reports; may be empty
+	Request  planner.Request // without the headers of Profile: whoever sends it fills them in
+	Profile  string          // name of a header profile; "": none
+	ID       string          // identifies the plan within a router generation
+	Name     string          // operation name, for reports; may be empty
 	Expected time.Duration
 }
 
@@ -20,12 +21,12 @@ type Item struct {
 // exact routers key plans on the text and the name that were sent, so each text
 // is a plan of its own there, with the name and without it, and one that no
 // client sends is left out: see InexactOf. Other routers need one request for
-// each plan key.
+// each plan key. Under each header profile a router has plans of their own.
 func Items(entries []manifest.Entry, exact bool) []Item {
 	out := make([]Item, 0, len(entries))
 	seen := make(map[string]bool, len(entries))
 	add := func(it Item) {
-		if it.ID = itemID(it.Request, exact); !seen[it.ID] {
+		if it.ID = itemID(it, exact); !seen[it.ID] {
 			seen[it.ID] = true
 			out = append(out, it)
 		}
@@ -33,7 +34,7 @@ func Items(entries []manifest.Entry, exact bool) []Item {
 	for _, e := range entries {
 		expected := time.Duration(e.Planwarm.P90Ms * float64(time.Millisecond))
 		for i, x := range e.Expand() {
-			if i > 0 && !exact && x.Planwarm.PlanKey == e.Planwarm.PlanKey {
+			if i > 0 && !exact && x.Planwarm.PlanKey == e.Planwarm.PlanKey && x.Planwarm.Profile == e.Planwarm.Profile {
 				continue // another text, name or client of the same plan
 			}
 			forms := []manifest.Entry{x}
@@ -41,7 +42,7 @@ func Items(entries []manifest.Entry, exact bool) []Item {
 				forms = exactForms(x)
 			}
 			for _, form := range forms {
-				add(Item{Request: requestOf(form), Name: e.Request.OperationName, Expected: expected})
+				add(Item{Request: requestOf(form), Profile: form.Planwarm.Profile, Name: e.Request.OperationName, Expected: expected})
 			}
 		}
 	}
@@ -59,12 +60,17 @@ func requestOf(e manifest.Entry) planner.Request {
 	return r
 }
 
-// itemID is the plan key where the router keys on it, else text and name as sent.
-func itemID(r planner.Request, exact bool) string {
-	if !exact && r.PlanKey != "" {
-		return r.PlanKey
+// itemID is the plan key where the router keys on it, else text and name as
+// sent; with the profile, where there is one.
+func itemID(it Item, exact bool) string {
+	r, profile := it.Request, ""
+	if it.Profile != "" {
+		profile = it.Profile + "/" // no plan key and no quoted name begins with a profile's name and a slash
 	}
-	return strconv.Quote(r.OperationName) + conditionText(r.Conditions) + r.Query
+	if !exact && r.PlanKey != "" {
+		return profile + r.PlanKey
+	}
+	return profile + strconv.Quote(r.OperationName) + conditionText(r.Conditions) + r.Query
 }
 
 func conditionText(c map[string]bool) string {

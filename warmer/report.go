@@ -11,6 +11,7 @@ import (
 type Failure struct {
 	Name    string `json:"name,omitempty"`
 	PlanKey string `json:"planKey,omitempty"`
+	Profile string `json:"profile,omitempty"` // the header profile that it was sent under
 	Reason  string `json:"reason"`
 }
 
@@ -28,7 +29,9 @@ type Report struct {
 	Stopped     string    `json:"stopped,omitempty"`       // why the run ended before its list
 	Failures    []Failure `json:"failures,omitempty"`      // at most 100
 	Unplannable []Failure `json:"unplannable,omitempty"`   // of Skipped, what this router keeps nothing of without executing it; at most 100
-	TookMs      float64   `json:"tookMs"`
+	// Profiles are, of Skipped, what was not sent for its header profile; at most 100.
+	Profiles []ProfileSkip `json:"profiles,omitempty"`
+	TookMs   float64       `json:"tookMs"`
 }
 
 // stopReason is an error as a report shows it.

@@ -45,6 +45,7 @@ type router struct {
 	metrics *metrics
 	list    lister
 	refetch func()
+	headers Profiles // of its graph
 	queue   *queue
 	first   chan struct{} // closed after the first run
 
@@ -221,7 +222,7 @@ func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	todo, generation := r.unproven(all)
 	r.setPhase(PhaseWarming)
 	started := time.Now()
-	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings, Until: until}.Run(ctx, todo)
+	rep, warm, err := Runner{Planner: r.Planner, Settings: r.Settings, Profiles: r.headers, Until: until}.Run(ctx, todo)
 	answered := rep.Planned+rep.AlreadyWarm > 0 || len(todo) > 0 && (err == nil || stops(err))
 	if answered && r.OnReady != nil {
 		r.OnReady()
@@ -299,6 +300,9 @@ func (r *router) logRun(rec RunRecord, err error) {
 		zap.String("origin", string(rec.Origin)), zap.Any("reasons", rec.Reasons),
 		zap.Int("planned", rec.Planned), zap.Int("already_warm", rec.AlreadyWarm), zap.Int("failed", rec.Failed),
 		zap.Int("skipped", rec.Skipped), zap.Int("broken", len(rec.Broken)), zap.Int("inexact", rec.InexactCount), zap.Float64("took_ms", rec.TookMs),
+	}
+	if len(rec.Profiles) > 0 {
+		fields = append(fields, zap.Any("profiles_skipped", rec.Profiles))
 	}
 	switch {
 	case errors.Is(err, planner.ErrExecuted):

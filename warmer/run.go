@@ -30,6 +30,7 @@ type Settings struct {
 type Runner struct {
 	Planner  planner.Planner
 	Settings Settings
+	Profiles Profiles // nil: no header profile is configured
 	// Progress, when set, is called after each item with the items done and all items.
 	Progress func(done, all int)
 	// Until, when set, ends a run early: nothing more is sent, and the answers
@@ -56,6 +57,7 @@ type run struct {
 	down    int
 	warm    []string // ids proven warm by this run
 	planned []Item   // to be checked afterwards
+	refused []string // header profiles that the router does not take
 }
 
 var errDeadline = errors.New("deadline of the run reached")
@@ -117,7 +119,7 @@ func (s *run) do(ctx context.Context, list []Item) {
 	m, ok := s.Planner.(planner.MutationSafe)
 	safe := ok && m.MutationSafe()
 	send := make([]Item, 0, len(list))
-	for _, it := range list {
+	for _, it := range s.configured(list) {
 		if it.Request.Mutation && !safe {
 			s.step()
 			continue
@@ -128,10 +130,11 @@ func (s *run) do(ctx context.Context, list []Item) {
 	s.verify(ctx)
 }
 
-// plan sends the items: the first ones alone, the rest as wide as the pace allows.
+// plan sends the items: the first ones alone, and the first under each header
+// profile; the rest as wide as the pace allows.
 func (s *run) plan(ctx context.Context, list []Item) {
-	n := min(solo, len(list))
-	for _, it := range list[:n] {
+	first, rest := alone(list)
+	for _, it := range first {
 		t, err := s.acquire(ctx)
 		if err != nil {
 			return
@@ -142,7 +145,7 @@ func (s *run) plan(ctx context.Context, list []Item) {
 	defer unwatch()
 	var g, bg errgroup.Group
 	bg.Go(func() error { s.watchLatency(watch); return nil })
-	for _, it := range list[n:] {
+	for _, it := range rest {
 		t, err := s.acquire(ctx)
 		if err != nil {
 			break
@@ -168,7 +171,7 @@ func (s *run) acquire(ctx context.Context) (ticket, error) {
 func (s *run) send(ctx context.Context, it Item, t ticket) {
 	for try := 0; ; try++ {
 		start := time.Now()
-		res, err := s.Planner.Plan(s.requests, it.Request)
+		res, err := ask(s, it, s.Planner.Plan)
 		took := time.Since(start)
 		switch {
 		case err == nil:
@@ -265,6 +268,8 @@ func (s *run) failed(it Item, err error) {
 		return
 	case errors.Is(err, planner.ErrMutation), s.requests.Err() != nil:
 		return // not sent, or cut off: skipped
+	case s.unprofiled(it, err):
+		return // skipped
 	case errors.Is(err, planner.ErrUnplannable):
 		if len(s.rep.Unplannable) < maxShown {
 			s.rep.Unplannable = append(s.rep.Unplannable, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
@@ -273,7 +278,7 @@ func (s *run) failed(it Item, err error) {
 	}
 	s.rep.Failed++
 	if len(s.rep.Failures) < maxShown {
-		s.rep.Failures = append(s.rep.Failures, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Reason: stopReason(err)})
+		s.rep.Failures = append(s.rep.Failures, Failure{Name: it.Name, PlanKey: it.Request.PlanKey, Profile: it.Profile, Reason: stopReason(err)})
 	}
 	s.down = 0
 }

@@ -25,7 +25,7 @@ func (s *run) verify(ctx context.Context) {
 			break
 		}
 		g.Go(func() error {
-			hit, err := v.Verify(s.requests, it.Request)
+			hit, err := ask(s, it, v.Verify)
 			s.checked(it, hit, err) // before the ticket is free, or one more could be sent
 			s.pace.hold(planner.RetryAfter(err))
 			s.pace.release(t, signalOf(err))
