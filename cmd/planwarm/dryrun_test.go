@@ -58,7 +58,7 @@ func TestWarmDryRunRouters(t *testing.T) {
 			d := newDouble(dryrundouble.Options{Mode: mode})
 			srv := httptest.NewServer(d)
 			c := &cli{json: true}
-			w := c.warmRouter(t.Context(), config.DefaultGraph().Warm, config.Router{Kind: kind, URL: srv.URL}, destination{name: srv.URL}, types, m)
+			w := c.warmRouter(t.Context(), config.DefaultGraph(), config.Router{Kind: kind, URL: srv.URL}, destination{name: srv.URL}, types, m)
 			srv.Close()
 			if (w.Error != "") != (executed == 1) || w.Executed != executed || len(d.Executed()) != executed || executed == 0 && w.Planned < 2 {
 				t.Errorf("%s, mode %d: %+v, executed %+v", kind, mode, w, d.Executed())

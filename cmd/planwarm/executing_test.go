@@ -50,7 +50,7 @@ func TestWarmGrafbase(t *testing.T) {
 		t.Errorf("without the permission: %v", err)
 	}
 	r.AllowExecution = true
-	w := (&cli{json: true}).warmRouter(t.Context(), config.DefaultGraph().Warm, r, destination{name: "g"}, itemTypes(t), items())
+	w := (&cli{json: true}).warmRouter(t.Context(), config.DefaultGraph(), r, destination{name: "g"}, itemTypes(t), items())
 	if w.Error != "" || w.Planned != 4 || w.ByExecution != 4 || w.Executed != 0 || w.Skipped != 2 || w.Failed != 0 {
 		t.Errorf("%+v", w)
 	}
@@ -76,7 +76,7 @@ func TestWarmGqlgen(t *testing.T) {
 	var out strings.Builder
 	c := &cli{json: true, stdout: &out}
 	r := config.Router{Kind: config.RouterGqlgen, URL: srv.URL}
-	w := c.warmRouter(t.Context(), config.DefaultGraph().Warm, r, destination{name: "g"}, itemTypes(t), items())
+	w := c.warmRouter(t.Context(), config.DefaultGraph(), r, destination{name: "g"}, itemTypes(t), items())
 	if w.Error != "" || w.Planned != 4 || w.Failed != 0 || w.Skipped != 2 || len(w.Unplannable) != 2 || len(d.Executed()) != 0 {
 		t.Errorf("%+v, executed %v", w, d.Executed())
 	}

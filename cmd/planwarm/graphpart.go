@@ -106,6 +106,7 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 		}
 	}
 	o.Pending = p.pending()
+	o.Profiles = profilesOf(p.config)
 	if p.g.config.Publishes() {
 		o.Store = p.publisher()
 	}

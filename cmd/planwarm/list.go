@@ -87,7 +87,7 @@ func (c *cli) printListing(l listing) error {
 	if len(l.Pins) > 0 {
 		t := newTable(c.stdout, "#", "OPERATION", "STATE", "CLIENT", "PLAN KEY", "PUSHED", "BY", "ID")
 		for _, p := range l.Pins {
-			t.row(strconv.Itoa(p.Place), nameOf(p.Request.OperationName), stateText(p.pinState), clientOf(p.Client),
+			t.row(strconv.Itoa(p.Place), pushedName(p.Pin), stateText(p.pinState), clientOf(p.Client),
 				or(p.PlanKey, "-"), when(p.PushedAt), or(p.PushedBy, "-"), short(p.ID))
 		}
 		if err := t.flush(); err != nil {

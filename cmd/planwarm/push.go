@@ -19,6 +19,7 @@ type pushFlags struct {
 	files             []string
 	operation         string
 	persisted, client string
+	profiles          []string
 	from, until, by   string
 	schema            string
 	noSchema          bool
@@ -46,6 +47,7 @@ do so only with --evict. One that is there already moves to the top.`,
 		Example: `  planwarm push storefront -f checkout.graphql
   planwarm push storefront -n default -f operations/ --evict
   planwarm push storefront -f web.graphql -o Checkout --client web@3.1
+  planwarm push storefront -f checkout.graphql --profile beta
   planwarm push storefront -f sale.graphql --from 2026-11-27 --until 72h
   cat checkout.graphql | planwarm push storefront -f - --dry-run`,
 		Args:              cobra.ExactArgs(1),
@@ -58,6 +60,7 @@ do so only with --evict. One that is there already moves to the top.`,
 	fl.StringVarP(&f.operation, "operation", "o", "", "push only the operation of this name")
 	fl.StringVarP(&f.persisted, "persisted-id", "p", "", "SHA-256 under which clients send this one operation")
 	fl.StringVar(&f.client, "client", "", "client that sends them, as name or name@version")
+	fl.StringArrayVar(&f.profiles, "profile", nil, "header profile to warm them under, besides none; may be given again")
 	fl.StringVar(&f.from, "from", "", "in the manifest only from this time on (RFC 3339, a date, or a duration from now)")
 	fl.StringVar(&f.until, "until", "", "and only until this time")
 	fl.StringVar(&f.by, "by", "", "who pushes (default: user@host)")
@@ -131,6 +134,9 @@ func (f pushFlags) template(now time.Time) (manifest.Pin, error) {
 		p.Request.Extensions = &manifest.Extensions{PersistedQuery: &manifest.PersistedQuery{SHA256Hash: strings.ToLower(f.persisted), Version: 1}}
 	}
 	var err error
+	if p.Profiles, err = profileNames(f.profiles); err != nil {
+		return p, err
+	}
 	if p.From, err = parseTime("--from", f.from, now); err != nil {
 		return p, err
 	}

@@ -27,7 +27,9 @@ type pushed struct {
 	source  schema.Source
 	request manifest.Request
 	client  *manifest.Client
-	fault   error
+	// profiles are those of a manifest's entry
+	profiles []string
+	fault    error
 
 	file, entry string // of a persisted-operation file; "" for any other
 }
@@ -218,6 +220,9 @@ func (r *operationReader) pins(rules *rules, template manifest.Pin) ([]manifest.
 		}
 		if p.Client == nil {
 			p.Client = op.client
+		}
+		if len(p.Profiles) == 0 {
+			p.Profiles = op.profiles
 		}
 		p.ID = manifest.PinID(p.Request)
 		pins = append(pins, p)

@@ -30,7 +30,7 @@ func (r *operationReader) manifest(name string, data []byte) {
 		}
 		// The request is kept whole: what it is sent with is what it is planned for.
 		s = schema.Source{File: at, Name: s.Name, Type: s.Type, Text: o.Request.Query, Line: 1}
-		r.operations = append(r.operations, pushed{source: s, request: o.Request, client: o.Client})
+		r.operations = append(r.operations, pushed{source: s, request: o.Request, client: o.Client, profiles: namedProfiles(o)})
 	}
 	if len(m.Operations) == 0 {
 		r.fail(choiceFault(name, "the manifest has no operation"))

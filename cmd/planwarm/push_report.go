@@ -106,7 +106,7 @@ func pushNotes(d *desk, r *rules, after manifest.Pins, res manifest.PushResult) 
 			notes = append(notes, fmt.Sprintf("%s is pushed, but not in the manifest now: %s", nameOf(p.Request.OperationName), stateText(s)))
 		}
 	}
-	return notes, nil
+	return append(notes, profileNotes(d, r, res)...), nil
 }
 
 // stateText is a state for people.
@@ -132,7 +132,7 @@ func (c *cli) printPush(f pushFlags, r *rules, d *desk, rep pushReport) error {
 	t := newTable(c.stdout)
 	row := func(what string, pins []manifest.Pin) {
 		for _, p := range pins {
-			t.row("  "+what, nameOf(p.Request.OperationName), short(p.ID), clientOf(p.Client), p.PlanKey)
+			t.row("  "+what, pushedName(p), short(p.ID), clientOf(p.Client), p.PlanKey)
 		}
 	}
 	if !f.quiet {

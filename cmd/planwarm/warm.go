@@ -123,7 +123,7 @@ func (c *cli) warmOnce(ctx context.Context, f warmFlags, args []string) error {
 	failed := false
 	types := loadedOnce(ctx, graph.Schema)
 	for _, r := range graph.Routers {
-		for _, w := range c.warmReplicas(ctx, graph.Warm, r, types, m) {
+		for _, w := range c.warmReplicas(ctx, graph, r, types, m) {
 			failed = failed || w.Error != "" || w.Failed > 0 || w.Stopped != ""
 			out = append(out, w)
 		}
@@ -212,20 +212,21 @@ func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Grap
 
 // warmReplicas warms each address of a router that is to be looked up, one
 // after another, and others as they are.
-func (c *cli) warmReplicas(ctx context.Context, w config.Warm, r config.Router, types schemaSource, m manifest.Manifest) []warmedRouter {
+func (c *cli) warmReplicas(ctx context.Context, g config.Graph, r config.Router, types schemaSource, m manifest.Manifest) []warmedRouter {
 	targets, err := destinationsOf(ctx, net.DefaultResolver, r)
 	if err != nil {
 		return []warmedRouter{{Router: r.URL, Error: err.Error()}}
 	}
 	out := make([]warmedRouter, 0, len(targets))
 	for _, t := range targets {
-		out = append(out, c.warmRouter(ctx, w, r, t, types, m))
+		out = append(out, c.warmRouter(ctx, g, r, t, types, m))
 		t.close()
 	}
 	return out
 }
 
-func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, t destination, types schemaSource, m manifest.Manifest) warmedRouter {
+func (c *cli) warmRouter(ctx context.Context, g config.Graph, r config.Router, t destination, types schemaSource, m manifest.Manifest) warmedRouter {
+	w := g.Warm
 	out := warmedRouter{Router: t.name}
 	p, err := newPlannerAt(r, t.client, types, zap.NewNop())
 	if err != nil {
@@ -236,7 +237,7 @@ func (c *cli) warmRouter(ctx context.Context, w config.Warm, r config.Router, t 
 	if w.Limit > 0 {
 		limit = w.Limit
 	}
-	run := warmer.Runner{Planner: p, Progress: c.progress(), Settings: warmer.Settings{
+	run := warmer.Runner{Planner: p, Profiles: profilesOf(g), Progress: c.progress(), Settings: warmer.Settings{
 		Concurrency: w.Concurrency, PerSecond: w.OperationsPerSecond, Deadline: w.Deadline.Std(),
 	}}
 	entries := manifest.Merge(m.Operations, nil, limit)
@@ -282,7 +283,10 @@ func (c *cli) printWarmed(routers []warmedRouter) error {
 			return err
 		}
 		for _, x := range w.Failures {
-			fmt.Fprintf(c.stdout, "  failed: %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+			fmt.Fprintf(c.stdout, "  failed: %s %s%s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, underProfile(x.Profile), x.Reason)
+		}
+		for _, x := range w.Profiles {
+			fmt.Fprintf(c.stdout, "  skipped: %s under header profile %s: %s\n", some(x.Operations, "operation"), x.Profile, x.Reason)
 		}
 		for _, x := range w.Inexact {
 			fmt.Fprintf(c.stdout, "  %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)

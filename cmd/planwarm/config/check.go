@@ -137,6 +137,7 @@ func (g Graph) check(k *checker, key string) {
 	}
 	g.checkCosmo(k, key)
 	checkReplicas(k, key+".routers", g.Routers)
+	g.checkProfiles(k, key+".profiles")
 	for i, r := range g.Routers {
 		r.check(k, fmt.Sprintf("%s.routers[%d]", key, i))
 	}

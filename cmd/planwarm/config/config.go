@@ -41,6 +41,8 @@ type Graph struct {
 	Manifest       Manifest          `yaml:"manifest"`
 	Warm           Warm              `yaml:"warm"`
 	Webhooks       WebhookNames      `yaml:"webhooks"`
+	// Profiles are the header sets that pushed operations can name.
+	Profiles map[string]Profile `yaml:"profiles"`
 }
 
 // Schema says where the graph's schema is: SDL, a supergraph, or a Cosmo execution config.

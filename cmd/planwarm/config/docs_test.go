@@ -47,7 +47,7 @@ func TestDocumentationIsTheDefault(t *testing.T) {
 
 // eachKey calls f for each key of a configuration struct and of those in it.
 func eachKey(t reflect.Type, f func(string)) {
-	for t.Kind() == reflect.Slice {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct {

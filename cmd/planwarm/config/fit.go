@@ -28,6 +28,12 @@ func fit(n *yaml.Node, t reflect.Type, path string) (faults Faults) {
 			faults = append(faults, fs...)
 			return ok
 		})
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		n.Content = keep(n.Content, 2, func(_ int, c []*yaml.Node) bool {
+			fs, ok := fits(c[1], t.Elem(), path+"."+c[0].Value)
+			faults = append(faults, fs...)
+			return ok
+		})
 	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
 		fields := fieldsOf(t)
 		n.Content = keep(n.Content, 2, func(_ int, c []*yaml.Node) bool {

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// redacted returns a copy without user information in URLs.
+// redacted returns a copy without user information in URLs, and without the
+// values of headers.
 func (c Config) redacted() Config {
 	c.CDN.URL = withoutUser(c.CDN.URL)
 	c.CDN.Upstream = withoutUser(c.CDN.Upstream)
@@ -14,6 +15,7 @@ func (c Config) redacted() Config {
 	for i := range c.Graphs {
 		g := &c.Graphs[i]
 		g.Schema.URL = withoutUser(g.Schema.URL)
+		g.Profiles = withoutValues(g.Profiles)
 		g.Routers = slices.Clone(g.Routers)
 		for j := range g.Routers {
 			r := &g.Routers[j]
