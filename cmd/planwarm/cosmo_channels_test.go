@@ -178,8 +178,8 @@ func TestFileSourceAndTouch(t *testing.T) {
 	if code, out := s.planwarm("warm", "storefront", "--touch"); code != exitConflict || !strings.Contains(out, "has not been seen") {
 		t.Errorf("touch before the reload: exit code %d, %s", code, out)
 	}
-	d.Reload()
 	s.await("another touch", func() bool {
+		d.Reload() // again, in case planwarm had not asked for its canary before
 		code, _ := s.planwarm("warm", "storefront", "--touch")
 		return code == exitDone
 	})
