@@ -13,7 +13,7 @@ import (
 // namedFile the files that one names and that have to be there.
 var (
 	documented = regexp.MustCompile("(?s)```yaml\n# planwarm.yaml[^\n]*\n(.*?)```")
-	namedFile  = regexp.MustCompile(`(?:\w+_file|file|own|touch): *([\w./-]+)`)
+	namedFile  = regexp.MustCompile(`(?:\w+_file|file|own|touch|header_files: \{ [\w-]+): *([\w./-]+)`)
 )
 
 // TestDocumentedRouters: every planwarm.yaml in the documentation is a
