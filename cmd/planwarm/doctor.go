@@ -31,7 +31,7 @@ sidecar that runs with this configuration, and say in plain words what is missin
 for telemetry, plan-only requests, hit signals and reload signs.
 
 The file is a Cosmo Router's, Apollo Router's or Hive Router's YAML, or the source
-of a Hive Gateway or Apollo Gateway. It is only read, and of what is in it nothing
+of a Hive Gateway or Apollo Gateway, or a grafbase.toml. It is only read, and of what is in it nothing
 but keys is printed. What the router is given by environment variables is not seen,
 unless they are set here too.
 
@@ -52,7 +52,7 @@ The exit code is 1 when there is an error among the findings, 0 for warnings.`,
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "default", "namespace of the graph")
 	cmd.Flags().StringVar(&f.router, "router", "", "GraphQL endpoint of a running router")
 	cmd.Flags().StringVar(&f.file, "router-config", "", "the router's own configuration file")
-	cmd.Flags().StringVar(&f.kind, "kind", "", "cosmo, apollo, hive-router, hive-gateway or apollo-gateway (default: told from the file or the configuration)")
+	cmd.Flags().StringVar(&f.kind, "kind", "", "cosmo, apollo, hive-router, hive-gateway, apollo-gateway or grafbase (default: told from the file or the configuration)")
 	f.remote.add(cmd)
 	return cmd
 }
@@ -129,7 +129,7 @@ func (c *cli) examination(f doctorFlags, args []string) (*examination, error) {
 	}
 	kind := config.RouterKind(f.kind)
 	if f.kind != "" && doctor.SubjectOf(kind) == "" {
-		return nil, withCode(exitUsage, errors.New("--kind is none of cosmo, apollo, hive-router, hive-gateway, apollo-gateway"))
+		return nil, withCode(exitUsage, errors.New("--kind is none of cosmo, apollo, hive-router, hive-gateway, apollo-gateway, grafbase"))
 	}
 	if f.file != "" {
 		if e.input.Router, err = readRouterConfig(f.file); err != nil {

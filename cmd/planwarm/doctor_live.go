@@ -41,7 +41,7 @@ var reloadSeries = map[config.RouterKind][]string{
 func (e *examination) examineRouter(ctx context.Context, r config.Router, types schemaSource) {
 	e.input.Live = nil
 	name := publicURL(r.URL)
-	if doctor.SubjectOf(r.Kind) == "" {
+	if subject := doctor.SubjectOf(r.Kind); subject == "" || subject == doctor.Grafbase {
 		e.notes = append(e.notes, name+" is not asked: a "+string(r.Kind)+" router has no plan-only requests to prove")
 		return
 	}

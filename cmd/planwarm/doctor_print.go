@@ -22,7 +22,7 @@ func (c *cli) printFindings(e *examination, f doctorFlags, findings []doctor.Fin
 		}
 	}
 	for _, r := range e.routers {
-		if subject := doctor.SubjectOf(r.Kind); subject != "" {
+		if subject := doctor.SubjectOf(r.Kind); subject != "" && subject != doctor.Grafbase {
 			fmt.Fprintf(&b, "%s, asked as a %s\n", publicURL(r.URL), subject.Title())
 		}
 	}

@@ -206,6 +206,24 @@ func TestDoctorSidecar(t *testing.T) {
 	e.expect(t, map[string]string{"sidecar-unreachable": "warning", "sidecar-telemetry-missing": ""})
 }
 
+// TestDoctorExecutesNothing: a router that can only be warmed by executing is
+// not asked.
+func TestDoctorExecutesNothing(t *testing.T) {
+	sent := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }))
+	defer srv.Close()
+	cfg := writeConfig(t, fmt.Sprintf("    routers: [ { kind: grafbase, url: %q, allow_execution: true } ]", srv.URL))
+	file := filepath.Join(filepath.Dir(cfg), "grafbase.toml")
+	if err := os.WriteFile(file, []byte("[operation_caching]\nlimit = 20\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := examine(t, exitDone, "--config", cfg, "--router-config", file, "--router", srv.URL)
+	e.expect(t, map[string]string{"grafbase-manifest-above-cache": "warning", "live-plan-only-executed": ""})
+	if sent != 0 || e.Canaries.Sent != 0 || !strings.Contains(strings.Join(e.Notes, "\n"), "is not asked") {
+		t.Errorf("%d sent, told %+v, notes %q", sent, e.Canaries, e.Notes)
+	}
+}
+
 // TestDoctorUsage: what cannot be examined is a fault of the command line, and
 // nothing of a file is quoted.
 func TestDoctorUsage(t *testing.T) {

@@ -3,7 +3,6 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 const apolloListen = "127.0.0.1:4000" // the router's default
@@ -153,9 +152,4 @@ var apolloRouter = []Check{
 			return when(!at.boolean(true), at.path)
 		},
 	},
-}
-
-// hasWord says whether the source has one of the words.
-func (l *look) hasWord(words ...string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(l.doc.source, w) })
 }

@@ -69,13 +69,16 @@ func detectSource(source string) (Subject, error) {
 		return HiveGateway, nil
 	case strings.Contains(source, "@apollo/gateway") || strings.Contains(source, "@planwarm/apollo-gateway"):
 		return ApolloGateway, nil
+	case tomlHeader.MatchString(source):
+		return Grafbase, nil
 	}
 	return "", ErrUnknownRouter
 }
 
-// IsSource says by its name whether a file is source code.
+// IsSource says by its name whether a file is source code, or TOML, which is
+// read in the same way.
 func IsSource(path string) bool {
-	return slices.Contains([]string{".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"}, strings.ToLower(filepath.Ext(path)))
+	return slices.Contains([]string{".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".toml"}, strings.ToLower(filepath.Ext(path)))
 }
 
 // Kind is the subject as planwarm's configuration names it, "" for something
@@ -91,7 +94,7 @@ func (s Subject) Kind() config.RouterKind {
 
 var subjects = map[config.RouterKind]Subject{
 	config.RouterCosmo: Cosmo, config.RouterApollo: ApolloRouter, config.RouterHiveRouter: HiveRouter,
-	config.RouterHiveGateway: HiveGateway, config.RouterApolloGateway: ApolloGateway,
+	config.RouterHiveGateway: HiveGateway, config.RouterApolloGateway: ApolloGateway, config.RouterGrafbase: Grafbase,
 }
 
 // SubjectOf is the subject of a kind of router, "" for none that is known.
@@ -101,5 +104,6 @@ func SubjectOf(k config.RouterKind) Subject { return subjects[k] }
 func (s Subject) Title() string {
 	return map[Subject]string{
 		Cosmo: "Cosmo Router", ApolloRouter: "Apollo Router", HiveRouter: "Hive Router", HiveGateway: "Hive Gateway", ApolloGateway: "Apollo Gateway",
+		Grafbase: "Grafbase gateway",
 	}[s]
 }

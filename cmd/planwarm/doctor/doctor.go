@@ -51,6 +51,7 @@ const (
 	HiveRouter    Subject = "hive-router"
 	HiveGateway   Subject = "hive-gateway"
 	ApolloGateway Subject = "apollo-gateway"
+	Grafbase      Subject = "grafbase"
 	LiveRouter    Subject = "live router"
 	LiveSidecar   Subject = "live sidecar"
 )
@@ -141,7 +142,7 @@ func Checks() []Check {
 	var all []Check
 	for _, group := range [][]Check{
 		cosmoTelemetry, cosmoPull, cosmoPlanOnly, cosmoReloads,
-		apolloRouter, hiveRouter, hiveGateway, apolloGateway,
+		apolloRouter, hiveRouter, hiveGateway, apolloGateway, grafbase,
 		liveRouter, liveSidecar,
 	} {
 		all = append(all, group...)

@@ -175,6 +175,7 @@ func TestDetect(t *testing.T) {
 	}{
 		{"gateway.config.ts", "import { defineConfig } from '@graphql-hive/gateway'", HiveGateway},
 		{"index.mjs", "import { ApolloGateway } from '@apollo/gateway'", ApolloGateway},
+		{"grafbase.toml", "[network]\nlisten_address = \"127.0.0.1:5000\"\n", Grafbase},
 		{"index.js", "// import { ApolloGateway } from '@apollo/gateway'", ""},
 	} {
 		d, err := ReadSource(strings.NewReader(c.text))

@@ -74,8 +74,9 @@ func fixture(t *testing.T, c Check, name string) *Input {
 		in.Live = liveFixture(t, file(t, path+".yaml"))
 	case LiveSidecar:
 		in.Sidecar = sidecarFixture(t, file(t, path+".yaml"))
-	case HiveGateway, ApolloGateway:
-		d, err := ReadSource(strings.NewReader(file(t, path+".mjs")))
+	case HiveGateway, ApolloGateway, Grafbase:
+		ext := map[bool]string{true: ".toml", false: ".mjs"}[c.Subject == Grafbase]
+		d, err := ReadSource(strings.NewReader(file(t, path+ext)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +167,7 @@ var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
 // fixtures is left over.
 func TestRegistry(t *testing.T) {
 	prefix := map[Subject]string{
-		Cosmo: "cosmo-", ApolloRouter: "apollo-", HiveRouter: "hive-router-", HiveGateway: "hive-gateway-", ApolloGateway: "apollo-gateway-",
+		Cosmo: "cosmo-", ApolloRouter: "apollo-", HiveRouter: "hive-router-", HiveGateway: "hive-gateway-", ApolloGateway: "apollo-gateway-", Grafbase: "grafbase-",
 		LiveRouter: "live-", LiveSidecar: "sidecar-",
 	}
 	ids := map[string]bool{}
@@ -198,7 +199,7 @@ var removals = map[string]bool{"cosmo-metrics-sent-twice": true}
 func TestFixesMend(t *testing.T) {
 	mended := 0
 	for _, c := range Checks() {
-		if removals[c.ID] || c.In != RouterFile && c.In != PlanwarmFile {
+		if removals[c.ID] || c.Subject == Grafbase || c.In != RouterFile && c.In != PlanwarmFile {
 			continue
 		}
 		t.Run(c.ID, func(t *testing.T) {

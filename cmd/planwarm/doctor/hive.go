@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -195,4 +196,9 @@ func (l *look) gatewayToken() bool {
 		options = options[:end]
 	}
 	return strings.Contains(options, "token")
+}
+
+// hasWord says whether the source has one of the words.
+func (l *look) hasWord(words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(l.doc.source, w) })
 }
