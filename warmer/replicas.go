@@ -105,7 +105,8 @@ func (f *fleet) run(ctx context.Context) {
 	}
 	f.mu.Unlock()
 	<-ctx.Done()
-	f.mu.Lock() // whoever sets routers after this finds the context done, and launches none
+	f.mu.Lock()
+	f.ctx = nil // whoever sets routers after this launches none
 	f.mu.Unlock()
 	f.wg.Wait()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // Options configure a Double.
@@ -81,7 +82,7 @@ func (d *Double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	doc, errs := gqlparser.LoadQuery(d.schema, req.Query)
+	doc, errs := gqlparser.LoadQueryWithRules(d.schema, req.Query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		d.refuse(w, errs)
 		return

@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // Execution is one operation that reached the subgraphs.
@@ -96,7 +97,7 @@ func (d *Double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bodies = append(d.bodies, string(body))
-	doc, errs := gqlparser.LoadQuery(d.schema, req.Query)
+	doc, errs := gqlparser.LoadQueryWithRules(d.schema, req.Query, rules.NewDefaultRules())
 	var op *ast.OperationDefinition
 	if len(errs) == 0 {
 		op = doc.Operations.ForName(req.OperationName)
