@@ -135,6 +135,9 @@ func TestWarmUnderProfiles(t *testing.T) {
 	if err := c.printJSON(w); err != nil {
 		t.Fatal(err)
 	}
+	if got := lastRunText(&warmer.RunRecord{Report: w.Report}); !strings.HasSuffix(got, ", 1 not sent under header profile gamma: header profile is not configured here") {
+		t.Errorf("status: %s", got)
+	}
 	if s := out.String(); !strings.Contains(s, "skipped: 1 operation under header profile gamma: header profile is not configured here") || strings.Contains(s, "hunter2") {
 		t.Errorf("it says\n%s", s)
 	}

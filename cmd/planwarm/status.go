@@ -86,6 +86,9 @@ func lastRunText(r *warmer.RunRecord) string {
 	if r.InexactCount > 0 {
 		text += fmt.Sprintf(", %d not warmed: text had literals", r.InexactCount)
 	}
+	for _, x := range r.Profiles {
+		text += fmt.Sprintf(", %d not sent under header profile %s: %s", x.Operations, x.Profile, x.Reason)
+	}
 	if r.Stopped != "" {
 		text += ", stopped: " + r.Stopped
 	}
