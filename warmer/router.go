@@ -71,9 +71,10 @@ func newRouter(o RouterOptions, list lister, refetch func(), m *metrics, log *za
 // trigger asks for a run. One that is under way goes on unless the router has
 // lost what it is about.
 func (r *router) trigger(reason Reason) {
-	r.queue.add(reason)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// Under the lock, or it could end the very run that answers it.
+	r.queue.add(reason)
 	if reason.rebuilds() && r.interrupt != nil {
 		r.interrupt(errRebuilt)
 	}
@@ -204,9 +205,8 @@ func (r *router) note(reasons []Reason) {
 func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	until, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
-	r.setInterrupt(interrupt)
-	defer r.setInterrupt(nil)
-	more := r.queue.take() // whatever comes later interrupts
+	more := r.beginRun(interrupt)
+	defer r.endRun()
 	r.note(more)
 	*reasons = union(*reasons, more)
 
@@ -238,10 +238,18 @@ func (r *router) warmOnce(ctx context.Context, reasons *[]Reason) error {
 	return err
 }
 
-func (r *router) setInterrupt(f context.CancelCauseFunc) {
+// beginRun takes what was asked for until now; whatever comes later interrupts.
+func (r *router) beginRun(interrupt context.CancelCauseFunc) []Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.interrupt = f
+	r.interrupt = interrupt
+	return r.queue.take()
+}
+
+func (r *router) endRun() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupt = nil
 }
 
 func (r *router) unproven(all []Item) ([]Item, int) {
