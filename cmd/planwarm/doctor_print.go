@@ -59,7 +59,7 @@ func (c *cli) printFindings(e *examination, f doctorFlags, findings []doctor.Fin
 	}
 	fmt.Fprintf(&b, "%s, %s, %d for information; %d passed, %d not told.\n",
 		some(counts[doctor.Error], "error"), some(counts[doctor.Warning], "warning"), counts[doctor.Info], passed, unknown)
-	_, err := fmt.Fprint(c.stdout, b.String())
+	_, err := fmt.Fprint(c.stdout, strings.TrimPrefix(b.String(), "\n"))
 	return err
 }
 

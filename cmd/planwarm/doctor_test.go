@@ -182,7 +182,7 @@ func TestDoctorSidecar(t *testing.T) {
 	e := examine(t, exitFailed, "storefront", "--config", s.configPath())
 	e.expect(t, map[string]string{
 		"sidecar-unreachable": "ok", "sidecar-graph-unknown": "ok", "sidecar-schema-missing": "ok", "sidecar-telemetry-missing": "error",
-		"sidecar-pull-unseen": "warning", "sidecar-pull-refused": "ok", "sidecar-unattributed": "ok", "sidecar-texts-missing": "ok",
+		"sidecar-pull-unseen": "warning", "sidecar-pull-refused": "ok", "sidecar-unattributed": "ok", "sidecar-texts-missing": "",
 	})
 	s.send(requests(t, "defaults/metrics-http-cumulative")...) // of a router without attributes
 	url := "http://" + s.addresses["cdn"] + "/org-storefront/graph-storefront/cache_warmup/operations.json"
