@@ -99,7 +99,7 @@ func TestReloadIsAnswered(t *testing.T) {
 			r := newRig(t, router.Options{PlanOnly: router.PlanOnlyAllowed})
 			count := &counted{RoundTripper: &http.Transport{}}
 			o := cosmo.Options{
-				URL: r.url, Client: &http.Client{Transport: count}, WatchInterval: 100 * time.Millisecond, MetricsInterval: 100 * time.Millisecond,
+				URL: r.url, Client: &http.Client{Transport: count}, WatchInterval: 100 * time.Millisecond, MetricsInterval: time.Millisecond, // the page is asked in every look, before the canary
 			}
 			if tc.metrics {
 				o.MetricsURL = strings.TrimSuffix(r.url, "/graphql") + "/metrics"
