@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeaderMap } from '@apollo/server';
 import { GraphQLError, Kind } from 'graphql';
 import { canaryOf, onlyTypename, placeholders } from './operation.mjs';
+import { untraced } from './tracing.mjs';
 
 export const HEADER = 'x-planwarm-token';
 export const REFUSED = 'PLANWARM_REFUSED';
@@ -47,7 +48,7 @@ export function planwarm({ token, maxWaiting = 16, minPauseMs = MIN_PAUSE_MS } =
   async function resolve(gateway, context) {
     ours.add(context);
     try {
-      const result = await gateway.executor(context);
+      const result = await untraced(() => gateway.executor(context));
       return { error: result?.errors?.[0] ?? new Error('the gateway did not stop at the plan') };
     } catch (error) {
       return error instanceof Planned ? { queryPlan: error.queryPlan } : { error };

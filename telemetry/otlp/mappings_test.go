@@ -188,6 +188,54 @@ func TestApolloRouter(t *testing.T) {
 	}
 }
 
+// TestOwnPlansAreNoDemand: a span that names planwarm as its client counts for
+// nothing, and one that names another client, or none, is a request.
+func TestOwnPlansAreNoDemand(t *testing.T) {
+	request := func(name, key, client string) map[string]any {
+		return map[string]any{"graphql.document": "query " + name + " { x }", "graphql.operation.name": name, key: client}
+	}
+	routers := map[string][]sentSpan{
+		"apollo-router": {
+			{apolloRouterSupergraph, 1, 5, 9, time.Second, request("Own", "client.name", "planwarm")},
+			{apolloRouterPlanning, 1, 6, 5, 40 * time.Millisecond, nil},
+			{apolloRouterJob, 1, 7, 6, 30 * time.Millisecond, nil},
+			{apolloRouterSupergraph, 2, 5, 9, time.Second, request("Web", "client.name", "web")},
+			{apolloRouterPlanning, 2, 6, 5, 40 * time.Millisecond, nil},
+			{apolloRouterSupergraph, 3, 5, 9, time.Second, request("Nameless", "client.version", "1")},
+			{apolloRouterPlanning, 3, 6, 5, 40 * time.Millisecond, nil},
+		},
+		"apollo/gateway-js": {
+			{apolloGatewayRequest, 1, 5, 9, time.Second, request("Own", "apollographql-client-name", "planwarm")},
+			{apolloGatewayPlan, 1, 6, 5, 40 * time.Millisecond, nil},
+			{apolloGatewayRequest, 2, 5, 9, time.Second, request("Web", "apollographql-client-name", "web")},
+			{apolloGatewayRequest, 3, 5, 9, time.Second, request("Nameless", "apollographql-client-version", "1")},
+		},
+	}
+	want := map[string]telemetry.Client{"Web": {Name: "web"}, "Nameless": {Version: "1"}}
+	for scope, spans := range routers {
+		canonical := func(text, _ string) (telemetry.Canonical, error) { return telemetry.Canonical{Text: text, Key: text}, nil }
+		table, err := telemetry.NewTable(telemetry.Options{Canonical: canonical, OwnClient: "planwarm"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := receiver(t, table)
+		take(t, r, "http", Traces, bodies(t, scope, spans)...)
+		r.Flush()
+		got := map[string]telemetry.Client{}
+		for _, u := range table.Usages(arrival, telemetry.DefaultWindow) {
+			if u.Executions != 1 {
+				t.Errorf("%s: %s has %d executions", scope, u.Name, u.Executions)
+			}
+			for c := range u.Clients {
+				got[u.Name] = c
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: counted %v, want %v", scope, got, want)
+		}
+	}
+}
+
 // TestHiveRouter on spans made up as its sources have them.
 func TestHiveRouter(t *testing.T) {
 	cs := bodies(t, "hive-router", []sentSpan{

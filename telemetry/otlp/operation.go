@@ -10,6 +10,15 @@ import (
 	"github.com/planwarm/planwarm/telemetry"
 )
 
+// Attributes that name a client where a router was told to write them. Without
+// them planwarm's own requests cannot be told from demand.
+const (
+	clientName          = "client.name"
+	clientVersion       = "client.version"
+	apolloClientName    = "apollographql-client-name"
+	apolloClientVersion = "apollographql-client-version"
+)
+
 // requestOperation is what a span says of the operation of its request, in the
 // attributes that routers have in common.
 type requestOperation struct {
@@ -33,9 +42,9 @@ func readOperation(as Attributes) (r requestOperation) {
 			r.op.Type = kept(a)
 		case "hive.graphql.operation.hash":
 			r.op.SourceHash = kept(a)
-		case "hive.client.name":
+		case "hive.client.name", clientName, apolloClientName:
 			r.op.Client.Name = kept(a)
-		case "hive.client.version":
+		case "hive.client.version", clientVersion, apolloClientVersion:
 			r.op.Client.Version = kept(a)
 		}
 	}
