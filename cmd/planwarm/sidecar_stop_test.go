@@ -14,6 +14,10 @@ import (
 func TestStopSavesWhatItAcknowledgesLast(t *testing.T) {
 	s := startSidecar(t, sidecarSettings{minExecutions: shut})
 	last := requests(t, "small/traces-http", "small/graphqlmetrics")
+	// A body is read only when the server asks for it, so that a byte which has
+	// left proves that its request is being handled.
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{ExpectContinueTimeout: patience}}
+	defer client.CloseIdleConnections()
 	var bodies []*io.PipeWriter
 	answers := make(chan int, len(last))
 	for _, r := range last {
@@ -25,9 +29,10 @@ func TestStopSavesWhatItAcknowledgesLast(t *testing.T) {
 		for k, v := range r.header {
 			req.Header.Set(k, v)
 		}
+		req.Header.Set("Expect", "100-continue")
 		bodies = append(bodies, w)
 		go func() {
-			res, err := s.client.Do(req)
+			res, err := client.Do(req)
 			if err != nil {
 				t.Errorf("telemetry that was under way: %v", err)
 				answers <- 0
