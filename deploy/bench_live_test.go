@@ -33,6 +33,8 @@ const token = "a-token-of-the-tests"
 type kind struct {
 	name  string // of planwarm's kind, and of the folder
 	start func(b *bench) (cmd *exec.Cmd, url string)
+	// executes says that planwarm may execute queries there, and needs no token.
+	executes bool
 	// reload makes it load the supergraph, which has changed; within is how long
 	// it may take until all of it is warm again.
 	reload func(g *gateway) error
@@ -40,14 +42,14 @@ type kind struct {
 }
 
 var gateways = []kind{
-	{"apollo-gateway", func(b *bench) (*exec.Cmd, string) { return b.node("test/live/gateway.mjs"), "" },
-		func(g *gateway) error { return g.cmd.Process.Signal(syscall.SIGUSR2) }, 10 * time.Second},
-	{"hive-gateway", func(b *bench) (*exec.Cmd, string) {
+	{name: "apollo-gateway", start: func(b *bench) (*exec.Cmd, string) { return b.node("test/live/gateway.mjs"), "" },
+		reload: func(g *gateway) error { return g.cmd.Process.Signal(syscall.SIGUSR2) }, within: 10 * time.Second},
+	{name: "hive-gateway", start: func(b *bench) (*exec.Cmd, string) {
 		port := freePort(b.t)
 		cmd := b.node("node_modules/@graphql-hive/gateway/dist/bin.js", "supergraph", b.path("supergraph.graphql"),
 			"-c", "test/live/gateway.config.mjs", "-h", "127.0.0.1", "-p", port, "--opentelemetry", b.otlp())
 		return cmd, "http://127.0.0.1:" + port + "/graphql"
-	}, func(*gateway) error { return nil }, 20 * time.Second}, // it looks at the file every 10 s, and takes no shorter interval
+	}, reload: func(*gateway) error { return nil }, within: 20 * time.Second}, // it looks at the file every 10 s, and takes no shorter interval
 }
 
 // bench is everything around one gateway: subgraphs, planwarm, a folder.
@@ -125,7 +127,11 @@ func (b *bench) otlp() string {
 func (b *bench) config(url string) string {
 	routers := ""
 	if url != "" {
-		routers = fmt.Sprintf("routers: [ { kind: %s, url: %q, token_file: %q } ]", b.kind.name, url, b.path("token-of-planwarm"))
+		leave := fmt.Sprintf("token_file: %q", b.path("token-of-planwarm"))
+		if b.kind.executes {
+			leave = "allow_execution: true"
+		}
+		routers = fmt.Sprintf("routers: [ { kind: %s, url: %q, %s } ]", b.kind.name, url, leave)
 	}
 	b.write("planwarm.yaml", fmt.Sprintf(`
 data_dir: %[1]q
@@ -200,6 +206,7 @@ func (b *bench) recompute() {
 type warmReport struct {
 	Planned     int      `json:"planned"`
 	AlreadyWarm int      `json:"alreadyWarm"`
+	ByExecution int      `json:"byExecution"`
 	Failed      int      `json:"failed"`
 	Skipped     int      `json:"skipped"`
 	TookMs      float64  `json:"tookMs"`
@@ -248,7 +255,7 @@ func (b *bench) startGateway() *gateway {
 	b.t.Helper()
 	cmd, url := b.kind.start(b)
 	g := &gateway{kind: b.kind, t: b.t, url: url, planLog: b.path(fmt.Sprintf("plans-%d", time.Now().UnixNano())), client: &http.Client{Transport: &http.Transport{}}}
-	cmd.Env = append(os.Environ(), "SUPERGRAPH="+b.path("supergraph.graphql"), "TOKEN_FILE="+b.path("token-of-gateway"),
+	cmd.Env = append(append(os.Environ(), cmd.Env...), "SUPERGRAPH="+b.path("supergraph.graphql"), "TOKEN_FILE="+b.path("token-of-gateway"),
 		"PLAN_LOG="+g.planLog, "OTLP_URL="+b.otlp(), "APOLLO_TELEMETRY_DISABLED=true", "NODE_ENV=production")
 	g.process = b.spawn(cmd)
 	b.t.Cleanup(g.client.CloseIdleConnections)
@@ -284,13 +291,19 @@ func (g *gateway) plans() int {
 // node is node with a script of the gateway's folder.
 func (b *bench) node(args ...string) *exec.Cmd {
 	b.t.Helper()
+	cmd := exec.Command("node", args...)
+	cmd.Dir = b.installed()
+	return cmd
+}
+
+// installed is the folder that make test-routers installed the gateway into.
+func (b *bench) installed() string {
+	b.t.Helper()
 	root := os.Getenv("ROUTERS_DIR")
 	if root == "" {
 		b.t.Fatal("ROUTERS_DIR is not set: run make test-routers")
 	}
-	cmd := exec.Command("node", args...)
-	cmd.Dir = filepath.Join(root, b.kind.name)
-	return cmd
+	return filepath.Join(root, b.kind.name)
 }
 
 // process is a child that ends with the test.
