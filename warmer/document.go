@@ -49,7 +49,7 @@ func (w *Warmer) Document(ctx context.Context, id manifest.Graph) (Pullable, err
 // and fit into a manifest.
 func (l *listed) encode(sc *schema.Schema) (*Pullable, error) {
 	m := l.head
-	m.Operations = resolved(l.Entries, sc)
+	m.Operations, _ = Unconditional(l.Entries, sc)
 	limit := manifest.MaxEntries
 	if l.Limit > 0 {
 		limit = min(limit, l.Limit) // each set of conditions is a plan of its own
@@ -83,18 +83,21 @@ func (g *graph) pullCapacity() Capacity {
 	return least
 }
 
-// resolved turns each set of conditions into an entry with @skip and @include
-// decided in the text. Where that fails the set is left out: the router would
-// plan something nobody asks for. So is an entry that breaks a rule of the
-// format, such as one of telemetry with a client of many bytes: it must not
-// cost the others. What is to be planned under a header profile is left out.
-func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
-	out := make([]manifest.Entry, 0, len(entries))
+// Unconditional turns each set of conditions into an entry with @skip and
+// @include decided in the text, for somebody who sends no variables. Where that
+// fails, as it does without a schema, the set is left out: the router would plan
+// something nobody asks for. So is an entry that breaks a rule of the format,
+// such as one of telemetry with a client of many bytes: it must not cost the
+// others. What is to be planned under a header profile is left out. It returns
+// how many plans that were left out.
+func Unconditional(entries []manifest.Entry, sc *schema.Schema) (out []manifest.Entry, left int) {
+	out = make([]manifest.Entry, 0, len(entries))
 	seen := map[string]bool{}
 	for _, e := range entries {
 		for i, x := range e.Expand() {
 			if x.Planwarm.Profile != "" {
-				continue // a router that pulls plans without headers
+				left++ // a router that pulls plans without headers
+				continue
 			}
 			if i > 0 && (x.Planwarm.PlanKey == e.Planwarm.PlanKey || x.Planwarm.PlanKey == "") {
 				continue
@@ -102,18 +105,23 @@ func resolved(entries []manifest.Entry, sc *schema.Schema) []manifest.Entry {
 			if len(x.Planwarm.Conditions) > 0 {
 				text, err := resolveText(x, sc)
 				if err != nil {
+					left++
 					continue
 				}
 				x.Request = manifest.Request{OperationName: x.Request.OperationName, Query: text}
 			}
 			x.Planwarm.Conditions, x.Planwarm.Variants = nil, nil
-			if k := x.Key(); !seen[k] && x.Validate() == nil {
+			switch k := x.Key(); {
+			case seen[k]:
+			case x.Validate() != nil:
+				left++
+			default:
 				seen[k] = true
 				out = append(out, x)
 			}
 		}
 	}
-	return out
+	return out, left
 }
 
 func resolveText(e manifest.Entry, sc *schema.Schema) (string, error) {

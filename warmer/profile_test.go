@@ -324,7 +324,10 @@ func TestPulledWithoutProfiles(t *testing.T) {
 	own.Planwarm.Profile = "beta"
 	other := entry("2")
 	other.Planwarm.Variants = []manifest.Variant{{PlanKey: "3", Profile: "beta"}, {PlanKey: "4"}}
-	if got := keysOf(resolved([]manifest.Entry{own, other}, nil)); got != "2 4" {
-		t.Errorf("pulled %q", got)
+	long := entry("5")
+	long.Client = &manifest.Client{Name: strings.Repeat("x", manifest.MaxBytes)}
+	entries, left := Unconditional([]manifest.Entry{own, other, long}, nil)
+	if got := keysOf(entries); got != "2 4" || left != 3 {
+		t.Errorf("pulled %q, %d left out", got, left)
 	}
 }

@@ -48,5 +48,6 @@ func (w *Warmer) Resolved(id manifest.Graph) ([]manifest.Entry, error) {
 		return nil, ErrNotFound
 	}
 	s := sieve{g: g, schema: sc, seen: map[digest]bool{}}
-	return resolved(s.sift(m.Operations), sc), nil
+	entries, _ := Unconditional(s.sift(m.Operations), sc)
+	return entries, nil
 }

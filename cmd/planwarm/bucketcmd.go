@@ -26,7 +26,7 @@ func bucketCommands(c *cli) []*cobra.Command {
 	return []*cobra.Command{
 		newPushCmd(c), newListCmd(c), newRmCmd(c), newDenyCmd(c),
 		newHistoryCmd(c), newDiffCmd(c), newRollbackCmd(c), newHoldCmd(c),
-		newExplainCmd(c), newInspectCmd(c), newValidateCmd(c),
+		newExplainCmd(c), newInspectCmd(c), newExportCmd(c), newValidateCmd(c),
 		newGraphCmd(c), newTokenCmd(c),
 	}
 }

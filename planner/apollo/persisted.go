@@ -37,8 +37,9 @@ type persistedOperation struct {
 //
 // The router plans them without an operation name, so requests that send one
 // still miss, and documents with several operations are left out, since none of
-// them can be planned so. Nothing is written when an entry is invalid.
-func WritePersistedQueries(w io.Writer, entries []manifest.Entry) error {
+// them can be planned so. It returns how many texts were written, and how many
+// were left out. Nothing is written when an entry is invalid.
+func WritePersistedQueries(w io.Writer, entries []manifest.Entry) (written, left int, err error) {
 	out := persistedManifest{Format: persistedFormat, Version: persistedVersion, Operations: []persistedOperation{}}
 	seen := map[string]bool{}
 	for i, e := range entries {
@@ -49,20 +50,22 @@ func WritePersistedQueries(w io.Writer, entries []manifest.Entry) error {
 			seen[x.Request.Query] = true
 			op, alone, err := persisted(x.Request)
 			if err != nil {
-				return fmt.Errorf("write persisted queries: entry %d: %w", i, err)
+				return 0, 0, fmt.Errorf("write persisted queries: entry %d: %w", i, err)
 			}
-			if alone {
-				out.Operations = append(out.Operations, op)
+			if !alone {
+				left++
+				continue
 			}
+			out.Operations = append(out.Operations, op)
 		}
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(out); err != nil {
-		return fmt.Errorf("write persisted queries: %w", err)
+		return 0, 0, fmt.Errorf("write persisted queries: %w", err)
 	}
-	return nil
+	return len(out.Operations), left, nil
 }
 
 // persisted is one operation, and whether it is alone in its document.

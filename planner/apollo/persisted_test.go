@@ -23,8 +23,8 @@ func TestWritePersistedQueries(t *testing.T) {
 		{Request: manifest.Request{Query: "mutation M { buy(note: \"a<b\") { id } }", OperationName: "M"}, Planwarm: manifest.Details{Type: manifest.Mutation}},
 	}
 	var out bytes.Buffer
-	if err := WritePersistedQueries(&out, entries); err != nil {
-		t.Fatal(err)
+	if written, left, err := WritePersistedQueries(&out, entries); err != nil || written != 4 || left != 1 {
+		t.Fatalf("%d written, %d left out: %v", written, left, err)
 	}
 	want, err := os.ReadFile("testdata/persisted.json")
 	if err != nil {
@@ -51,7 +51,7 @@ func TestWritePersistedQueriesLikeTheTool(t *testing.T) {
 		entries = append(entries, manifest.Entry{Request: manifest.Request{Query: op.Body, OperationName: op.Name}})
 	}
 	var out bytes.Buffer
-	if err := WritePersistedQueries(&out, entries); err != nil {
+	if _, _, err := WritePersistedQueries(&out, entries); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(out.Bytes(), &ours); err != nil {
@@ -69,11 +69,11 @@ func TestWritePersistedQueriesLikeTheTool(t *testing.T) {
 
 func TestWritePersistedQueriesRefuses(t *testing.T) {
 	var out bytes.Buffer
-	err := WritePersistedQueries(&out, []manifest.Entry{{Request: manifest.Request{Query: "{a}"}}, {Request: manifest.Request{Query: "{"}}})
+	_, _, err := WritePersistedQueries(&out, []manifest.Entry{{Request: manifest.Request{Query: "{a}"}}, {Request: manifest.Request{Query: "{"}}})
 	if !errors.Is(err, planner.ErrInvalid) || out.Len() != 0 {
 		t.Errorf("%v, %q", err, out.String())
 	}
-	if err := WritePersistedQueries(&out, nil); err != nil || !json.Valid(out.Bytes()) || !bytes.Contains(out.Bytes(), []byte(`"operations": []`)) {
+	if _, _, err := WritePersistedQueries(&out, nil); err != nil || !json.Valid(out.Bytes()) || !bytes.Contains(out.Bytes(), []byte(`"operations": []`)) {
 		t.Errorf("nothing: %v, %s", err, out.String())
 	}
 }
