@@ -257,7 +257,7 @@ func (v value) text() (s string, ok bool) {
 		known = known && strings.Contains(ref, ":")
 		return m[2]
 	})
-	if !known || reference.MatchString(n.Value) == false {
+	if !known || !reference.MatchString(n.Value) {
 		v.cannotTell("is an environment variable that is not set here")
 		return "", false
 	}
