@@ -28,14 +28,15 @@ type child struct {
 	err   error
 }
 
-// start runs this program with args. What it logs goes to a file in dir.
-func start(exe, dir, name string, args ...string) (*child, error) {
+// start runs this program with args, and env on top of its own environment.
+// What it logs goes to a file in dir.
+func start(exe, dir, name string, env []string, args ...string) (*child, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.Stderr = log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -65,7 +65,7 @@ func startSidecar(ctx context.Context, exe, dir, cdnURL, routerURL string) (*sid
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	c, err := start(exe, dir, "planwarm", "run", "--config", config, "--until-stdin-closes")
+	c, err := start(exe, dir, "planwarm", nil, "run", "--config", config, "--until-stdin-closes")
 	if err != nil {
 		return nil, err
 	}
