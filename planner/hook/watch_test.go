@@ -61,6 +61,9 @@ func TestWatch(t *testing.T) {
 			{func() { d.SetMode(hookdouble.Honoured) }, SignInstance},
 		} {
 			time.Sleep(10 * time.Second)
+			// A look begins at this very instant, and has to end before the change:
+			// one that straddles it may see half of it.
+			synctest.Wait()
 			step.change()
 			time.Sleep(2 * time.Second)
 			if step.sign != "" {
