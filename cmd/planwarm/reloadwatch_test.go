@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,19 +52,31 @@ func (s *signed) all() []planner.Reload {
 	return slices.Clone(s.signs)
 }
 
-// counted is a transport that counts requests by their path.
-type counted struct {
+// holding is a transport that can hold back the first request of a look.
+type holding struct {
 	http.RoundTripper
-	graphql, pages atomic.Int64
+	first string             // how the path of that request ends
+	hold  chan chan struct{} // takes what the next one waits for
 }
 
-func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.HasSuffix(r.URL.Path, "/metrics") {
-		c.pages.Add(1)
-	} else {
-		c.graphql.Add(1)
+func (h *holding) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, h.first) {
+		select {
+		case resume := <-h.hold:
+			<-resume
+		default:
+		}
 	}
-	return c.RoundTripper.RoundTrip(r)
+	return h.RoundTripper.RoundTrip(r)
+}
+
+// betweenLooks does something after one look has ended and before the next one
+// has asked anything.
+func (h *holding) betweenLooks(do func()) {
+	resume := make(chan struct{})
+	defer close(resume)
+	h.hold <- resume
+	do()
 }
 
 // lastRun is the last run of the only router, once it went through its list.
@@ -97,26 +108,26 @@ func TestReloadIsAnswered(t *testing.T) {
 	}{{"page", cosmo.SignCache, true}, {"canary", cosmo.SignCanary, false}} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t, router.Options{PlanOnly: router.PlanOnlyAllowed})
-			count := &counted{RoundTripper: &http.Transport{}}
+			looks := &holding{RoundTripper: &http.Transport{}, first: "/graphql", hold: make(chan chan struct{})}
 			o := cosmo.Options{
-				URL: r.url, Client: &http.Client{Transport: count}, WatchInterval: 100 * time.Millisecond, MetricsInterval: time.Millisecond, // the page is asked in every look, before the canary
+				URL: r.url, Client: &http.Client{Transport: looks}, WatchInterval: 100 * time.Millisecond, MetricsInterval: time.Millisecond, // the page is asked in every look, before the canary
 			}
 			if tc.metrics {
-				o.MetricsURL = strings.TrimSuffix(r.url, "/graphql") + "/metrics"
+				looks.first = "/metrics"
+				o.MetricsURL = strings.TrimSuffix(r.url, "/graphql") + looks.first
 			}
 			p, w, stop := watchedWarmer(t, o)
 			defer stop()
 			until(t, "the first run", func() bool { return lastRun(w) != nil })
-			// One look has to see the router as it is now, and so has begun and ended since.
-			looks := &count.graphql
-			if tc.metrics {
-				looks = &count.pages
+			// One whole look has to see the router as it is now.
+			for range 2 {
+				looks.betweenLooks(func() {})
 			}
-			before := looks.Load()
-			until(t, "a look", func() bool { return looks.Load() >= before+3 })
 
 			first := *lastRun(w)
-			if err := r.router.Reload(t.Context(), storefrontFile(t, "supergraph-v2.graphql")); err != nil {
+			var err error
+			looks.betweenLooks(func() { err = r.router.Reload(t.Context(), storefrontFile(t, "supergraph-v2.graphql")) })
+			if err != nil {
 				t.Fatal(err)
 			}
 			reloaded := time.Now()
