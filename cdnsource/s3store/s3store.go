@@ -33,7 +33,8 @@ const (
 
 // Options say where a bucket is and who asks. Only Bucket is required.
 type Options struct {
-	// Endpoint is the URL of an S3-compatible server; empty for AWS itself.
+	// Endpoint is the URL of an S3-compatible server; empty for AWS itself, or
+	// for what the usual chain says.
 	Endpoint string
 	Region   string
 	Bucket   string
@@ -72,10 +73,12 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		so.HTTPClient = newHTTPClient(transport)
 		so.Retryer = aws.NopRetryer{}
 		so.DisableLogOutputChecksumValidationSkipped = true
-		if o.Endpoint == "" {
+		if o.Endpoint != "" {
+			so.BaseEndpoint = &o.Endpoint
+		}
+		if so.BaseEndpoint == nil { // the usual chain may have one too: AWS_ENDPOINT_URL
 			return
 		}
-		so.BaseEndpoint = &o.Endpoint
 		so.UsePathStyle = true
 		// By default the SDK sends checksums as trailers over https: Ceph
 		// refuses them, and others store them as data. The signature covers

@@ -138,6 +138,31 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestEndpointOfTheUsualChain: a server that the environment names is talked to
+// like one that the configuration names.
+func TestEndpointOfTheUsualChain(t *testing.T) {
+	var got *http.Request
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }))
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "AKSTUB", "AWS_SECRET_ACCESS_KEY": "sk-stub-secret",
+		"AWS_CONFIG_FILE": t.TempDir() + "/none", "AWS_SHARED_CREDENTIALS_FILE": t.TempDir() + "/none",
+	} {
+		t.Setenv(name, value)
+	}
+	b, err := s3store.Open(t.Context(), s3store.Options{Bucket: "bucket"})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(b.Close)
+	if _, err := b.Put(t.Context(), "k", []byte("the body"), cdnsource.PutOptions{IfNoneMatch: true}); err != nil {
+		t.Fatalf("put: %v", err)
+	}
+	if got.URL.Path != "/bucket/k" || got.Header.Get("X-Amz-Checksum-Crc32") != "" || got.Header.Get("X-Amz-Trailer") != "" {
+		t.Errorf("path %q, headers %v", got.URL.Path, got.Header)
+	}
+}
+
 // TestNoRetries: the SDK must not send a write again on its own.
 func TestNoRetries(t *testing.T) {
 	var calls atomic.Int64
