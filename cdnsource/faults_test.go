@@ -2,6 +2,7 @@ package cdnsource_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -201,6 +202,58 @@ func TestTamperedVersion(t *testing.T) {
 		}
 		inForce(t, s)
 	})
+}
+
+// TestBadManifestInForce: whatever the pointer names is checked before it is
+// used, is never taken for a graph without manifest, and is published over.
+func TestBadManifestInForce(t *testing.T) {
+	whole, err := manifest.Encode(bucketsuite.Manifest(storefront, "A"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced := func(old, text string) string { return strings.Replace(string(whole), old, text, 1) }
+	for name, test := range map[string]struct {
+		body string
+		want error
+	}{
+		"truncated":      {string(whole[:len(whole)/2]), manifest.ErrMalformed},
+		"empty":          {"", cdnsource.ErrCorrupt},
+		"unknown format": {replaced(manifest.Format, "planwarm/v9"), manifest.ErrFormat},
+		"other graph":    {replaced(storefront.Name, "other"), cdnsource.ErrCorrupt},
+		"other sequence": {replaced(`"sequence":1`, `"sequence":7`), cdnsource.ErrCorrupt},
+		"no query":       {replaced("query A { products { sku } }", ""), manifest.ErrInvalid},
+		"too large":      {string(whole) + strings.Repeat(" ", manifest.MaxBytes), cdnsource.ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := cdnsource.NewMemory()
+				s := newStore(t, b)
+				publish(t, s, "A")
+				_, before := inForce(t, s)
+				pointer := fmt.Sprintf(`{"format":%q,"sequence":1,"writer":"w","nonce":"n","sha256":"%x"}`, before.Format, sha256.Sum256([]byte(test.body)))
+				for key, body := range map[string]string{"versions/00000000000000000001.json": test.body, "latest.json": pointer} {
+					if _, err := b.Put(t.Context(), "default/storefront/"+key, []byte(body), cdnsource.PutOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, _, err := s.Fetch(t.Context(), storefront); !errors.Is(err, test.want) || errors.Is(err, cdnsource.ErrNotFound) {
+					t.Fatalf("fetch: %v, want %v", err, test.want)
+				}
+				_, err := s.PublishIf(t.Context(), storefront, func(_ context.Context, current *manifest.Manifest) (manifest.Manifest, error) {
+					if current != nil {
+						t.Errorf("it was built upon: %q", bucketsuite.Names(*current))
+					}
+					return bucketsuite.Manifest(storefront, "B"), nil
+				})
+				if err != nil {
+					t.Fatalf("publish: %v", err)
+				}
+				if m, p := inForce(t, s); p.Sequence != 2 || !slices.Equal(bucketsuite.Names(m), []string{"B"}) {
+					t.Errorf("in force %d: %q", p.Sequence, bucketsuite.Names(m))
+				}
+			})
+		})
+	}
 }
 
 // TestStaleClaim: a publisher that slept until its number was taken, passed

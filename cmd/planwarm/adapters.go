@@ -187,7 +187,9 @@ func (f *httpFetcher) Fetch(ctx context.Context, g manifest.Graph) (manifest.Man
 		return m, fmt.Errorf("%w: %w", warmer.ErrNotFound, err)
 	}
 	if err == nil && f.verify != nil {
-		err = f.verify(m)
+		if err := f.verify(m); err != nil {
+			return manifest.Manifest{}, err
+		}
 	}
 	return m, err
 }
