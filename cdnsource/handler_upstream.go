@@ -71,6 +71,8 @@ func newUpstream(u *url.URL, transport http.RoundTripper, logger *zap.Logger, m 
 		case strings.Contains(strings.Join(r.Header.Values("Via"), ","), viaName):
 			logger.Warn("upstream leads back here", zap.String("host", u.Host))
 			m.count(endpointUpstream, refuse(w, http.StatusNotFound))
+		case climbs(r.URL):
+			m.count(endpointUpstream, refuse(w, http.StatusNotFound))
 		default:
 			ctx, cancel := context.WithTimeout(r.Context(), upstreamTimeout)
 			defer cancel()
@@ -79,6 +81,16 @@ func newUpstream(u *url.URL, transport http.RoundTripper, logger *zap.Logger, m 
 			proxy.ServeHTTP(w, r)
 		}
 	}), nil
+}
+
+// climbs says whether a path could lead out of the path of the upstream.
+func climbs(u *url.URL) bool {
+	for part := range strings.SplitSeq(strings.ReplaceAll(u.Path, `\`, "/"), "/") {
+		if part == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // upstreamTransport gives up early on an upstream that does not begin to answer.

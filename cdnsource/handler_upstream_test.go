@@ -50,7 +50,7 @@ func TestHandlerUpstream(t *testing.T) {
 	}))
 	defer up.Close()
 	core, logs := observer.New(zap.DebugLevel)
-	h := newTestHandler(t, func(o *HandlerOptions) { o.Upstream, o.Logger = mustURL(up.URL), zap.New(core) })
+	h := newTestHandler(t, func(o *HandlerOptions) { o.Upstream, o.Logger = mustURL(up.URL+"/base"), zap.New(core) })
 
 	for _, c := range []struct {
 		method, path string
@@ -65,6 +65,10 @@ func TestHandlerUpstream(t *testing.T) {
 		{"GET", "/x/large", 404},
 		{"GET", "/x/cut", 404},
 		{"DELETE", "/x/y", 404},
+		{"GET", "/x/../../y", 404},
+		{"GET", "/x/%2e%2e/y", 404},
+		{"GET", "/x%2f..%2fy", 404},
+		{"GET", `/x/..%5cy`, 404},
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader("12345"))
 		r.Header.Set("Authorization", "Bearer tok")
@@ -76,7 +80,7 @@ func TestHandlerUpstream(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if seen[0] != "GET /org-storefront/graph-storefront/operations/web/abc.json?v=1 5 Bearer tok true" || len(seen) != 8 {
+	if seen[0] != "GET /base/org-storefront/graph-storefront/operations/web/abc.json?v=1 5 Bearer tok true" || len(seen) != 8 {
 		t.Errorf("upstream saw %q", seen)
 	}
 	// What is ours never goes there.
