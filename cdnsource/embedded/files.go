@@ -104,8 +104,15 @@ func writeEndpoint(dir string, e endpointFile) error {
 	return nil
 }
 
+// removeEndpoint removes the file unless another process, which has taken over
+// the directory, has written its own by now.
 func removeEndpoint(dir string) error {
-	if err := os.Remove(filepath.Join(dir, endpointName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path := filepath.Join(dir, endpointName)
+	var e endpointFile
+	if body, err := os.ReadFile(path); err == nil && json.Unmarshal(body, &e) == nil && e.PID != os.Getpid() {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove endpoint: %w", err)
 	}
 	return nil

@@ -293,6 +293,27 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestEndpointOfAnother: a server that ends while the next one of the directory
+// runs already leaves the address of that one.
+func TestEndpointOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: dir, Announce: true})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	path := filepath.Join(dir, "endpoint.json")
+	theirs := fmt.Sprintf(`{"endpoint":"http://127.0.0.1:1","pid":%d}`, os.Getppid())
+	if err := os.WriteFile(path, []byte(theirs), 0o600); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if body, err := os.ReadFile(path); err != nil || string(body) != theirs {
+		t.Errorf("endpoint.json: %s, %v", body, err)
+	}
+}
+
 // TestStartFails: what keeps a server from starting is told, and nothing is left running.
 func TestStartFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
