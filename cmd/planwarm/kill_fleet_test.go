@@ -56,8 +56,8 @@ type fleet struct {
 	exe, dir string
 	marker   marker
 	bucket   killBucket
-	log      *os.File // of every sidecar, one after another
-	pushed   atomic.Int64
+	log      *os.File     // of every sidecar, one after another
+	pushed   atomic.Int64 // acknowledged pushes
 	names    atomic.Int64 // operations made so far
 	settled  atomic.Bool  // the sidecar will not be killed any more
 }

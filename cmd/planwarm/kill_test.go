@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// mostOperations stays below max_operations: a push that falls out at the cap
-// is not a push that was lost.
+// mostOperations stays below max_operations: an operation that falls out at the
+// cap was not lost.
 const mostOperations = 950
 
 // pinsPoll is how often the sidecar looks for new pins.
@@ -27,7 +27,7 @@ const pinsPoll = 500 * time.Millisecond
 
 // killPlan is how many kills of each kind there are.
 type killPlan struct {
-	writers, pushes             int // acknowledged operations of each writer, at least
+	writers, pushes             int // acknowledged pushes of each writer, at least
 	commands, servers           int // kills of commands and of their servers, for each writer
 	sidecars, sidecarsOwnServer int // kills of the sidecar and of its server
 }
@@ -133,7 +133,7 @@ func (k *sidecarKiller) run(ctx context.Context, p killPlan) error {
 	return nil
 }
 
-// awaitPushes waits until n operations are acknowledged, and then up to the
+// awaitPushes waits until n pushes are acknowledged, and then up to the
 // time between two recomputes, so that the sidecar is met at any moment.
 func (k *sidecarKiller) awaitPushes(ctx context.Context, n int64) error {
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -38,12 +39,12 @@ type writer struct {
 	fleet   *fleet
 	random  *rand.Rand
 	victims []victim          // still to be killed, in this order
-	pause   int               // calls until the next kill
-	took    time.Duration     // by the last call that nobody disturbed
+	pause   int               // pushes until the next kill
+	took    time.Duration     // by the last push that nobody disturbed
 	retry   []pushedOperation // an unacknowledged push that is made again
 
-	pushed   int // acknowledged operations wanted at least
-	calls    int // commands that were acknowledged
+	wanted   int // pushes to be acknowledged, at least
+	pushes   int // that were acknowledged
 	acked    []pushedOperation
 	unknown  []pushedOperation // pushed, never acknowledged, and given up
 	kills    map[victim]int
@@ -52,7 +53,7 @@ type writer struct {
 }
 
 func newWriter(f *fleet, random *rand.Rand, p killPlan) *writer {
-	w := &writer{fleet: f, random: random, pushed: p.pushes, took: time.Second, kills: map[victim]int{}}
+	w := &writer{fleet: f, random: random, wanted: p.pushes, took: time.Second, kills: map[victim]int{}}
 	for range p.commands {
 		w.victims = append(w.victims, theCommand)
 	}
@@ -66,9 +67,9 @@ func newWriter(f *fleet, random *rand.Rand, p killPlan) *writer {
 
 // run pushes until everything that was planned has happened.
 func (w *writer) run(ctx context.Context) error {
-	for ctx.Err() == nil && (len(w.victims) > 0 || len(w.acked) < w.pushed || !w.fleet.settled.Load()) {
+	for ctx.Err() == nil && !(w.done() && w.fleet.settled.Load()) {
 		if w.fleet.names.Load() > mostOperations {
-			return fmt.Errorf("%d operations pushed and still %d kills and %d of %d pushes done", w.fleet.names.Load(), len(w.victims), len(w.acked), w.pushed)
+			return fmt.Errorf("%d operations pushed and still %d kills and %d of %d pushes done", w.fleet.names.Load(), len(w.victims), w.pushes, w.wanted)
 		}
 		if err := w.push(); err != nil {
 			return err
@@ -77,6 +78,9 @@ func (w *writer) run(ctx context.Context) error {
 	w.unknown = append(w.unknown, w.retry...)
 	return nil
 }
+
+// done says whether what was planned for this writer has happened.
+func (w *writer) done() bool { return len(w.victims) == 0 && w.pushes >= w.wanted }
 
 // push makes one call and notes what became of it.
 func (w *writer) push() error {
@@ -128,15 +132,21 @@ func (w *writer) push() error {
 	return nil
 }
 
-// next returns what is pushed now: half of the pushes that were killed are made again.
+// next returns what is pushed now: half of the pushes that were killed are made
+// again. A writer that only waits for the last kills of the sidecar pushes what
+// is there already, so that it cannot reach the cap.
 func (w *writer) next() []pushedOperation {
 	if again := w.retry; again != nil {
 		w.retry = nil
 		return again
 	}
+	if w.done() {
+		i := w.random.IntN(len(w.acked))
+		return w.acked[i : i+1]
+	}
 	n := 1
-	if w.random.IntN(3) == 0 {
-		n += 1 + w.random.IntN(5)
+	if w.random.IntN(4) == 0 {
+		n += 1 + w.random.IntN(4)
 	}
 	operations := make([]pushedOperation, n)
 	for i := range operations {
@@ -156,9 +166,13 @@ func (w *writer) draw() victim {
 }
 
 func (w *writer) acknowledge(operations []pushedOperation) {
-	w.acked = append(w.acked, operations...)
-	w.calls++
-	w.fleet.pushed.Add(int64(len(operations)))
+	for _, o := range operations {
+		if !slices.Contains(w.acked, o) {
+			w.acked = append(w.acked, o)
+		}
+	}
+	w.pushes++
+	w.fleet.pushed.Add(1)
 }
 
 // kill strikes at any moment of the push and says whether it hit. Half of the
