@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -154,22 +156,43 @@ func (d documents) Current(ctx context.Context, g manifest.Graph) (cdnsource.Doc
 }
 
 // published is the manifest as it is in the bucket, for planwarms that fetch
-// from this one.
-type published struct{ g *generation }
+// from this one. Each version is encoded once, however many ask for it.
+type published struct {
+	fetched func(manifest.Graph) (manifest.Manifest, error)
 
-var _ cdnsource.Source = published{}
+	mu      sync.Mutex
+	encoded map[manifest.Graph]encodedVersion
+}
+
+type encodedVersion struct {
+	writer   string
+	document cdnsource.Document
+}
+
+var _ cdnsource.Source = (*published)(nil)
 
 // Current implements cdnsource.Source.
-func (p published) Current(_ context.Context, id manifest.Graph) (cdnsource.Document, error) {
-	m, err := p.g.warmer.Fetched(id)
+func (p *published) Current(_ context.Context, id manifest.Graph) (cdnsource.Document, error) {
+	m, err := p.fetched(id)
 	if err != nil {
 		return cdnsource.Document{}, fmt.Errorf("%w: %w", cdnsource.ErrNotFound, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := p.encoded[id]; last.document.Sequence == m.Sequence && last.writer == m.Writer && last.document.Body != nil {
+		return last.document, nil
 	}
 	body, err := manifest.Encode(m)
 	if err != nil {
 		return cdnsource.Document{}, err
 	}
-	return cdnsource.Document{Body: body, Sequence: m.Sequence, Modified: m.GeneratedAt}, nil
+	sum := sha256.Sum256(body)
+	doc := cdnsource.Document{Body: body, ETag: hex.EncodeToString(sum[:16]), Sequence: m.Sequence, Modified: m.GeneratedAt}
+	if p.encoded == nil {
+		p.encoded = map[manifest.Graph]encodedVersion{}
+	}
+	p.encoded[id] = encodedVersion{m.Writer, doc}
+	return doc, nil
 }
 
 // httpFetcher fetches manifests over HTTP and checks their signatures.

@@ -105,3 +105,32 @@ func TestFetchersCheckSignatures(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishedIsEncodedOnce: many planwarms poll one that serves them.
+func TestPublishedIsEncodedOnce(t *testing.T) {
+	graph := manifest.Graph{Namespace: "default", Name: "storefront"}
+	m, err := bucketsuite.Manifest(graph, "A"), error(nil)
+	m.Writer = "one"
+	p := &published{fetched: func(manifest.Graph) (manifest.Manifest, error) { return m, err }}
+	current := func() cdnsource.Document {
+		t.Helper()
+		doc, err := p.Current(t.Context(), graph)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	first := current()
+	if again := current(); &again.Body[0] != &first.Body[0] || again.ETag != first.ETag {
+		t.Error("it was encoded again")
+	}
+	m = bucketsuite.Manifest(graph, "B") // of the same number, as after a bucket was replaced
+	m.Writer = "two"
+	if other := current(); other.ETag == first.ETag {
+		t.Error("another manifest has the same ETag")
+	}
+	err = warmer.ErrNotFound
+	if _, err := p.Current(t.Context(), graph); !errors.Is(err, cdnsource.ErrNotFound) {
+		t.Errorf("without one: %v, want %v", err, cdnsource.ErrNotFound)
+	}
+}

@@ -183,7 +183,7 @@ func (g *generation) control() (http.Handler, error) {
 
 func (g *generation) cdnHandler(ctx context.Context) (http.Handler, error) {
 	o := cdnsource.HandlerOptions{
-		Source: documents{g.warmer}, Published: published{g}, Logger: g.log, Registerer: g.registry,
+		Source: documents{g.warmer}, Published: &published{fetched: g.warmer.Fetched}, Logger: g.log, Registerer: g.registry,
 		OnPull: func(id manifest.Graph, pull cdnsource.PullInfo) {
 			if pull.Endpoint != cdnsource.EndpointCosmo {
 				return // another planwarm fetches; no router rebuilds
