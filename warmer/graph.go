@@ -38,6 +38,9 @@ type GraphOptions struct {
 	Warm     WarmOptions
 	Profiles Profiles // nil: no header profile is configured
 	Routers  []RouterOptions
+	// Quarantined has the plan keys that no pull gets since a router seems to
+	// crash on them, for Status; nil: nothing is ever withheld.
+	Quarantined func() []string
 	// Dynamic: which routers there are is said later, by SetRouters. Readiness
 	// waits for it.
 	Dynamic bool

@@ -20,6 +20,9 @@ type GraphStatus struct {
 	Published *PublishReport `json:"published,omitempty"`
 	Snapshot  int            `json:"snapshot"` // operations in the fallback
 	Routers   []RouterState  `json:"routers,omitempty"`
+	// Quarantined are the plan keys of operations that no pull gets, since a
+	// router seems to crash on one of them.
+	Quarantined []string `json:"quarantined,omitempty"`
 	// Publication is what came of the last publish that a webhook told of.
 	Publication *Publication `json:"publication,omitempty"`
 }
@@ -45,6 +48,9 @@ func (g *graph) status() GraphStatus {
 	sc := g.opts.Schema.Current()
 	s := GraphStatus{Graph: g.opts.Graph, Schema: schemaID(sc), Snapshot: len(g.snapshot.take(g, sc).entries)}
 	s.Publication = g.publication.shown()
+	if g.opts.Quarantined != nil {
+		s.Quarantined = g.opts.Quarantined()
+	}
 	for _, r := range g.fleet.list() {
 		s.Routers = append(s.Routers, r.snapshot())
 	}

@@ -29,8 +29,10 @@ type graphPart struct {
 func (g *generation) newGraphPart(ctx context.Context, c config.Graph) (*graphPart, error) {
 	p := &graphPart{
 		g: g, config: c, id: manifest.Graph{Namespace: c.Namespace, Name: c.Name},
-		guard: cdnsource.NewCrashGuard(cdnsource.CrashGuardOptions{PullsPerStart: 1 + featureFlags(c)}),
 	}
+	p.guard = cdnsource.NewCrashGuard(cdnsource.CrashGuardOptions{
+		PullsPerStart: 1 + featureFlags(c), Quarantined: g.host.quarantined(p.id),
+	})
 	sign, err := signer(c.Manifest.SigningKeyFile)
 	if err != nil {
 		return nil, err
@@ -105,7 +107,7 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 			return o, err
 		}
 	}
-	o.Pending = p.pending()
+	o.Pending, o.Quarantined = p.pending(), p.guard.Quarantined
 	o.Profiles = profilesOf(p.config)
 	if p.g.config.Publishes() {
 		o.Store = p.publisher()

@@ -133,6 +133,20 @@ func (h *host) table(c config.Config, g manifest.Graph) (t *graphTable, opened b
 	return t, opened, nil
 }
 
+// quarantined has what the generation in force withholds from the routers of a
+// graph: a reload would otherwise serve it to them once more.
+func (h *host) quarantined(id manifest.Graph) []string {
+	if h.inForce.generation == nil {
+		return nil
+	}
+	for _, p := range h.inForce.generation.graphs {
+		if p.id == id {
+			return p.guard.Quarantined()
+		}
+	}
+	return nil
+}
+
 func checkpointPath(c config.Config, g manifest.Graph) string {
 	return filepath.Join(c.DataDir, "checkpoints", g.Namespace, g.Name+".bin")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -48,6 +49,9 @@ func (c *cli) printStatus(s warmer.Status) error {
 			fmt.Fprintf(w, "recomputed\t%s, %d operations, %s\n", p.At.Local().Format(time.DateTime), p.Operations, publishedText(*p))
 		}
 		fmt.Fprintf(w, "snapshot\t%d operations\n", g.Snapshot)
+		if n := len(g.Quarantined); n > 0 {
+			fmt.Fprintf(w, "quarantined\t%d operations, on one of which a router seems to crash: plan keys %s\n", n, shortList(g.Quarantined))
+		}
 		for _, r := range g.Routers {
 			fmt.Fprintf(w, "router\t%s: %s, generation %d, %d plans warm%s\n", r.Name, r.Phase, r.Generation, r.Warm, lastRunText(r.LastRun))
 		}
@@ -93,6 +97,15 @@ func lastRunText(r *warmer.RunRecord) string {
 		text += ", stopped: " + r.Stopped
 	}
 	return text
+}
+
+// shortList is for people: the first few, and that there are more.
+func shortList(all []string) string {
+	const few = 10
+	if len(all) <= few {
+		return strings.Join(all, ", ")
+	}
+	return strings.Join(all[:few], ", ") + ", …"
 }
 
 // or returns a unless it is empty.
