@@ -55,7 +55,7 @@ func (p *publisher) prove(ctx context.Context) error {
 		return nil
 	}
 	if err := p.store.Probe(ctx); err != nil {
-		return fmt.Errorf("probe bucket: %w", err)
+		return err
 	}
 	p.proved = true
 	return nil
