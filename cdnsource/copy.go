@@ -21,15 +21,18 @@ func CosmoKey(organization, graphID string) (string, error) {
 }
 
 // CopyTo writes a published manifest at CosmoKey, for a CDN that serves the
-// bucket as it is. It only ever moves forward: a copy that is as new or newer
-// stays, and that is no error. An object there that is no manifest of this
-// graph is not touched.
+// bucket as it is. It only ever moves forward: a newer copy stays, and that is
+// no error. An object there that is no manifest of this graph is not touched.
 func (s *Store) CopyTo(ctx context.Context, organization, graphID string, m manifest.Manifest) error {
 	key, err := CosmoKey(organization, graphID)
 	if err != nil {
 		return fmt.Errorf("copy manifest: %w", err)
 	}
 	body, err := manifest.Encode(m)
+	if err != nil {
+		return fmt.Errorf("copy manifest: %w", err)
+	}
+	k, err := s.keys(m.Graph)
 	if err != nil {
 		return fmt.Errorf("copy manifest: %w", err)
 	}
@@ -49,7 +52,11 @@ func (s *Store) CopyTo(ctx context.Context, organization, graphID string, m mani
 			if derr != nil || old.Graph != m.Graph {
 				return fmt.Errorf("copy manifest: %w: the key holds something else", ErrConflict)
 			}
-			if old.Sequence >= m.Sequence {
+			newer, nerr := s.isNewer(ctx, k, old, m)
+			if nerr != nil {
+				return fmt.Errorf("copy manifest: %w", nerr)
+			}
+			if newer {
 				return nil
 			}
 		}
@@ -62,4 +69,18 @@ func (s *Store) CopyTo(ctx context.Context, organization, graphID string, m mani
 		}
 	}
 	return fmt.Errorf("copy manifest: %w", err)
+}
+
+// isNewer says whether a copy is m or a later version of it. One whose number
+// the pointer has not reached is of a history under another prefix, whose
+// numbers say nothing here.
+func (s *Store) isNewer(ctx context.Context, k keys, old, m manifest.Manifest) (bool, error) {
+	if old.Sequence <= m.Sequence {
+		return old.Sequence == m.Sequence && old.Writer == m.Writer, nil
+	}
+	p, err := s.readPointer(ctx, k)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && p.Sequence >= old.Sequence, err
 }

@@ -350,10 +350,22 @@ func testCopy(t *testing.T, s *suite) {
 	if err != nil {
 		t.Fatalf("key: %v", err)
 	}
-	copied, err := manifest.DecodeBytes(mustGet(t, s.bucket, key).Body)
-	if err != nil || copied.Sequence != 2 || !slices.Equal(Names(copied), []string{"B"}) {
-		t.Fatalf("copy has sequence %d, %v", copied.Sequence, err)
+	check := func(sequence uint64, name string) {
+		t.Helper()
+		copied, err := manifest.DecodeBytes(mustGet(t, s.bucket, key).Body)
+		if err != nil || copied.Sequence != sequence || !slices.Equal(Names(copied), []string{name}) {
+			t.Fatalf("copy has sequence %d and %q, want %d and %s (%v)", copied.Sequence, Names(copied), sequence, name, err)
+		}
 	}
+	check(2, "B")
+	// Under another prefix the numbers begin again, and the copy goes along.
+	moved := s.store(t, func(o *cdnsource.Options) { o.Prefix = s.prefix + "moved" })
+	for _, name := range []string{"C", "D"} {
+		if err := moved.CopyTo(ctx, organization, "graph", mustPublish(t, moved, name)); err != nil {
+			t.Fatalf("copy: %v", err)
+		}
+	}
+	check(2, "D")
 	mustPut(t, s.bucket, key, "something else", cdnsource.PutOptions{})
 	want(t, "copy over something else", store.CopyTo(ctx, organization, "graph", second), cdnsource.ErrConflict)
 }
