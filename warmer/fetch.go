@@ -77,7 +77,11 @@ func (g *graph) fetch(ctx context.Context) {
 		g.triggerRouters(ReasonManifest)
 	case err != nil:
 		g.metrics.fetchFailures.WithLabelValues(g.opts.Graph.String()).Inc()
-		if was.err == nil {
+		switch {
+		case was.err != nil: // it was told
+		case errors.Is(err, ErrNotFound) && was.lastGood.Sequence == 0:
+			g.log.Info("no manifest is published yet") // as at every first start
+		default:
 			g.log.Warn("manifest cannot be had", zap.Error(err))
 		}
 	}

@@ -1,6 +1,7 @@
 package warmer
 
 import (
+	"errors"
 	"time"
 
 	"github.com/planwarm/planwarm/manifest"
@@ -33,6 +34,7 @@ type FetchStatus struct {
 	Sequence   uint64    `json:"sequence,omitempty"`
 	Operations int       `json:"operations"`
 	Error      string    `json:"error,omitempty"`
+	Missing    bool      `json:"missing,omitempty"` // the error is that nothing was published yet
 }
 
 // Status returns the state of every graph.
@@ -59,7 +61,7 @@ func (g *graph) status() GraphStatus {
 	f := g.fetched
 	s.Fetched = FetchStatus{At: f.at, Sequence: f.current.Sequence, Operations: len(f.current.Operations)}
 	if f.err != nil {
-		s.Fetched.Error = f.err.Error()
+		s.Fetched.Error, s.Fetched.Missing = f.err.Error(), errors.Is(f.err, ErrNotFound)
 	}
 	s.Published = g.published.last
 	return s

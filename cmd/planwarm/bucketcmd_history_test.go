@@ -96,7 +96,7 @@ func TestRollbackAndHold(t *testing.T) {
 	t.Parallel()
 	s := threeVersions(t)
 	golden(t, s.must("rollback", "shop", "2").out,
-		"default/shop: the 2 operations of version 2 are in force as version 4, and held: no recompute replaces them until planwarm hold shop -n default --off\n")
+		"default/shop: version 4, with the 2 operations of version 2, is in force and held: no recompute replaces it until planwarm hold shop -n default --off\n")
 	s.must("history", "shop").check(t, exitDone, "version 4 is in force, held")
 	s.must("diff", "shop", "2", "4").check(t, exitDone, "0 added, 0 removed, 0 moved, 0 changed")
 	golden(t, s.must("hold", "shop", "--off").out, "default/shop: not held at version 4 any more, the next recompute may replace it\n")

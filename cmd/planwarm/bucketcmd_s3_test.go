@@ -129,6 +129,7 @@ func TestRollbackSignsAndCopies(t *testing.T) {
 	s.configure(fmt.Sprintf("max_operations: 3, signing_key_file: %q, verify_key_file: %q }\n    cosmo: { organization_id: org, federated_graph_id: fg",
 		s.path("key.pem"), s.path("key.pub")), s.elsewhere)
 	s.refused(exitRefused, []string{"not signed"}, "inspect", "shop")
+	s.refused(exitRefused, []string{"not signed"}, "warm", "shop", "--router", "http://127.0.0.1:1/graphql")
 	s.must("rollback", "shop", "1")
 	s.must("inspect", "shop").check(t, exitDone, "version    3", "good", "Me")
 	copied, err := s.bucket.Get(t.Context(), "org/fg/cache_warmup/operations.json", cdnsource.GetOptions{Limit: 1 << 20})
@@ -158,7 +159,7 @@ func TestBucketThatFails(t *testing.T) {
 			s := newS3Shop(t, test.fail)
 			for _, args := range [][]string{
 				{"list", "shop"}, {"push", "shop", "-f", "./me.graphql"}, {"push", "new", "--create", "-f", "./me.graphql"}, {"rm", "shop", "Me"}, {"history", "other"},
-				{"graph", "list"}, {"explain", "shop", "Me"}, {"deny", "shop", "Me"}, {"hold", "shop"}, {"rollback", "shop", "1"}, {"inspect", "shop"},
+				{"graph", "list"}, {"explain", "shop", "Me"}, {"deny", "shop", "Me"}, {"hold", "shop"}, {"rollback", "shop", "1"}, {"inspect", "shop"}, {"warm", "shop"},
 			} {
 				got := s.refused(test.code, []string{test.says}, args...)
 				if strings.Contains(got.err, "unknown graph") || strings.Contains(got.err, "very-secret-key") || got.out != "" {

@@ -196,11 +196,11 @@ func inputFiles(paths, endings []string) ([]string, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			matches, bad := filepath.Glob(path)
 			if bad != nil || len(matches) == 0 {
-				return nil, fmt.Errorf("read input: %w", err)
+				return nil, notThere(fmt.Errorf("read input: %w", err))
 			}
 			out = append(out, matches...)
 		case err != nil:
-			return nil, fmt.Errorf("read input: %w", err)
+			return nil, notThere(fmt.Errorf("read input: %w", err))
 		case info.IsDir():
 			files, err := filesOf(path, endings)
 			if err != nil {
@@ -219,7 +219,7 @@ func inputFiles(paths, endings []string) ([]string, error) {
 func filesOf(folder string, endings []string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("read input: %w", err)
+		return nil, notThere(fmt.Errorf("read input: %w", err))
 	}
 	var out []string
 	for _, e := range entries {
@@ -238,14 +238,14 @@ func filesOf(folder string, endings []string) ([]string, error) {
 func readInputFile(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("read input: %w", err)
+		return nil, notThere(fmt.Errorf("read input: %w", err))
 	}
 	if info.Size() > limit {
 		return nil, refusedFile(path, fmt.Errorf("larger than %d bytes", limit))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read input: %w", err)
+		return nil, notThere(fmt.Errorf("read input: %w", err))
 	}
 	return data, nil
 }

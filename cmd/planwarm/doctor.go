@@ -107,12 +107,13 @@ func (c *cli) doctor(ctx context.Context, f doctorFlags, args []string) error {
 	return err
 }
 
-// examination reads both configurations. Faults of either are of the command line.
+// examination reads both configurations. Faults of either are of the command
+// line; a graph that is not there is not found, as everywhere.
 func (c *cli) examination(f doctorFlags, args []string) (*examination, error) {
 	e := &examination{notes: []string{}}
 	var err error
 	if e.config, err = c.config(); err != nil {
-		return nil, withCode(exitUsage, err)
+		return nil, err
 	}
 	given := c.configPath != "" || exists(defaultConfigPath)
 	e.input.Graph = config.DefaultGraph()
@@ -122,7 +123,7 @@ func (c *cli) examination(f doctorFlags, args []string) (*examination, error) {
 	switch {
 	case given && (len(args) > 0 || len(e.config.Graphs) > 0):
 		if e.input.Graph, err = pickGraph(e.config, f.namespace, args); err != nil {
-			return nil, withCode(exitUsage, err)
+			return nil, err
 		}
 	case len(args) > 0:
 		e.input.Graph.Name = args[0]

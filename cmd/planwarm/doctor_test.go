@@ -242,7 +242,7 @@ func TestDoctorUsage(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s", args, code, &said)
 		}
 	}
-	examine(t, exitUsage, "storefront", "--config", writeConfig(t, ""), "--namespace", "other")
+	examine(t, exitNotFound, "storefront", "--config", writeConfig(t, ""), "--namespace", "other")
 }
 
 // TestDoctorText is what a person sees.

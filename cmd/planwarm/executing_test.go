@@ -83,7 +83,7 @@ func TestWarmGqlgen(t *testing.T) {
 	if !d.Cached("mutation Buy($id: ID!) { buy(id: $id) }") || d.Cached("query All { all }") {
 		t.Error("the mutation is not in the cache, or the query without a variable is")
 	}
-	if err := c.printWarmed([]warmedRouter{w}); err != nil || !strings.Contains(out.String(), "left out: (anonymous)") {
+	if err := c.printWarmed([]warmedRouter{w}); err != nil || !strings.Contains(out.String(), "left out: (no name)") {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/warmer"
+	"github.com/spf13/cobra"
 )
 
 // The exit codes.
@@ -66,4 +68,41 @@ func exitCode(err error, started bool) int {
 		return exitRefused
 	}
 	return exitFailed
+}
+
+// fail tells why a command failed and returns the exit code.
+func (c *cli) fail(cmd *cobra.Command, err error) int {
+	code := exitCode(err, c.started)
+	var silent *silentError
+	if errors.As(err, &silent) {
+		return code
+	}
+	if c.json && !c.printed {
+		// Whoever asked for JSON finds a document on standard output in any case.
+		_ = c.printJSON(newFailure(err, code)) // the error is told below all the same
+	}
+	fmt.Fprintf(c.stderr, "planwarm: %v\n", err)
+	if code == exitUsage && !c.started {
+		if cmd.HasParent() {
+			fmt.Fprintf(c.stderr, "Usage: %s\n", cmd.UseLine())
+		}
+		fmt.Fprintf(c.stderr, "Try %s --help.\n", cmd.CommandPath())
+	}
+	return code
+}
+
+// failure is what --json says of a command that gave no result.
+type failure struct {
+	Error    string  `json:"error"`
+	ExitCode int     `json:"exitCode"`
+	Faults   []fault `json:"faults,omitempty"` // of operations, each with its place
+}
+
+func newFailure(err error, code int) failure {
+	f := failure{Error: err.Error(), ExitCode: code}
+	var one *schema.OperationError
+	if errors.As(err, &one) {
+		f.Faults = faultsOf(err)
+	}
+	return f
 }

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -29,17 +27,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
-	code := exitCode(err, c.started)
-	var silent *silentError
-	if !errors.As(err, &silent) {
-		fmt.Fprintf(stderr, "planwarm: %v\n", err)
-	}
-	if code == exitUsage && !c.started {
-		fmt.Fprintln(stderr, "Try planwarm --help.")
-	}
-	return code
+	return c.fail(cmd, err)
 }

@@ -131,7 +131,7 @@ func TestPlanRefuses(t *testing.T) {
 		"several, none named": {args: []string{"-f", operationsDir + "multi-cart.graphql"}, code: exitRefused, says: []string{"-o", `"CartBadge"`, `"CartTotal"`}},
 		"a name that is none": {args: []string{"-f", operationsDir + "multi-cart.graphql", "-o", "Nope"}, code: exitRefused, says: []string{`"Nope"`, `"CartApply"`}},
 		"no operation":        {args: []string{"-f", "-"}, stdin: "fragment F on Query { me { id } }", code: exitRefused, says: []string{"stdin", "no operation"}},
-		"a missing file":      {args: []string{"-f", filepath.Join(dir, "none.graphql")}, code: exitFailed, says: []string{"none.graphql"}},
+		"a missing file":      {args: []string{"-f", filepath.Join(dir, "none.graphql")}, code: exitNotFound, says: []string{"none.graphql"}},
 		"a broken schema":     {args: []string{"-f", "-", "--schema", write("broken.graphql", "type Query {")}, stdin: "{ a }", code: exitRefused, says: []string{"broken.graphql"}},
 		"no boolean":          {args: []string{"-f", "-", "--condition", "a=maybe"}, stdin: "{ me { id } }", code: exitUsage, says: []string{"--condition a"}},
 		"no condition":        {args: []string{"-f", "-", "--condition", "a=true"}, stdin: "{ me { id } }", code: exitUsage, says: []string{"--condition a", "@skip"}},

@@ -36,12 +36,19 @@ and what was pushed, and publish it when it is a new one.`,
 			if c.json {
 				return c.printJSON(rep)
 			}
-			_, err = fmt.Fprintf(c.stdout, "%d operations, %d plans, %s (%d left out; planwarm explain says why)\n",
-				rep.Operations, rep.PlanKeys, publishedText(rep), len(rep.LeftOut))
+			_, err = fmt.Fprintf(c.stdout, "%s, %s, %s%s\n",
+				some(rep.Operations, "operation"), some(rep.PlanKeys, "plan"), publishedText(rep), leftOutText(rep))
 			return err
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "default", "namespace of the graph")
 	return cmd
+}
+
+func leftOutText(rep warmer.PublishReport) string {
+	if rep.LeftOutCount == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d left out; planwarm explain says why)", rep.LeftOutCount)
 }

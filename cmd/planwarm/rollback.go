@@ -59,8 +59,8 @@ func (c *cli) rollback(ctx context.Context, f bucketFlags, d *desk, sequence uin
 			Hold       bool           `json:"hold"`
 		}{d.graph, sequence, m.Sequence, len(m.Operations), true})
 	}
-	return c.say(f, "%s: the %s of version %d are in force as version %d, and held: no recompute replaces them until planwarm hold %s -n %s --off",
-		d.graph, some(len(m.Operations), "operation"), sequence, m.Sequence, d.graph.Name, d.graph.Namespace)
+	return c.say(f, "%s: version %d, with the %s of version %d, is in force and held: no recompute replaces it until planwarm hold %s -n %s --off",
+		d.graph, m.Sequence, some(len(m.Operations), "operation"), sequence, d.graph.Name, d.graph.Namespace)
 }
 
 // copyToCosmo renews the copy for routers that read the bucket themselves: a

@@ -16,6 +16,7 @@ type cli struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	started        bool // a command's own code has begun: flags and arguments were right
+	printed        bool // a JSON document was written
 
 	configPath string
 	json       bool
@@ -46,6 +47,7 @@ before users ask for it.`,
 
 // printJSON writes v as one indented document.
 func (c *cli) printJSON(v any) error {
+	c.printed = true
 	enc := json.NewEncoder(c.stdout)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
@@ -72,7 +74,11 @@ func (c *cli) config() (config.Config, error) {
 		}
 		path = defaultConfigPath
 	}
-	return config.Load(path)
+	cfg, err := config.Load(path)
+	if err != nil { // of its content or of the file: what was given is wrong
+		return cfg, withCode(exitUsage, err)
+	}
+	return cfg, nil
 }
 
 const defaultConfigPath = "planwarm.yaml"

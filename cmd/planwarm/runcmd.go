@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.yaml.in/yaml/v3"
 )
 
 func newRunCmd(c *cli) *cobra.Command {
@@ -32,7 +34,7 @@ snapshot are kept, and a configuration with faults leaves the old one in force.`
 				return err
 			}
 			if printConfig {
-				return cfg.Print(c.stdout)
+				return c.printConfig(cfg)
 			}
 			ctx := cmd.Context()
 			if untilStdin {
@@ -48,6 +50,22 @@ snapshot are kept, and a configuration with faults leaves the old one in force.`
 	return cmd
 }
 
+// printConfig prints the effective configuration as YAML or, with --json, as JSON.
+func (c *cli) printConfig(cfg config.Config) error {
+	if !c.json {
+		return cfg.Print(c.stdout)
+	}
+	var text bytes.Buffer
+	if err := cfg.Print(&text); err != nil {
+		return err
+	}
+	var keys map[string]any
+	if err := yaml.Unmarshal(text.Bytes(), &keys); err != nil {
+		return fmt.Errorf("print configuration: %w", err)
+	}
+	return c.printJSON(keys)
+}
+
 // runSidecar runs generations of the configuration until ctx ends.
 func (c *cli) runSidecar(ctx context.Context, cfg config.Config) (err error) {
 	if len(cfg.Graphs) == 0 {
@@ -58,6 +76,11 @@ func (c *cli) runSidecar(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	defer func() { _ = log.Sync() }() // stderr cannot always be synced
+	unlock, err := lockDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	h := newHost(log, level)
 	defer func() { err = errors.Join(err, h.close()) }()
 	hup := make(chan os.Signal, 1)

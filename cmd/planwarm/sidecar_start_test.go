@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -124,4 +125,34 @@ func TestFirstStartRefusesWhatIsWrongHere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A second sidecar in one data directory is refused before it touches what the
+// first has there; commands are not, and a killed one leaves no lock behind.
+func TestOneSidecarForADataDirectory(t *testing.T) {
+	s := startSidecar(t, sidecarSettings{minExecutions: shut})
+	found := func() string {
+		data, err := os.ReadFile(filepath.Join(s.dir, "data", "run.json"))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(data)
+	}
+	before := found()
+	code, _, said := planwarm("run", "--config", s.configPath())
+	if want := fmt.Sprintf("a planwarm run uses it already (process %d)", s.cmd.Process.Pid); code != exitFailed || !strings.Contains(said, want) {
+		t.Errorf("exit code %d, said:\n%s", code, said)
+	}
+	if after := found(); after != before {
+		t.Errorf("run.json was\n%s\nand is\n%s", before, after)
+	}
+	if code, out, said := planwarm("list", "storefront", "--config", s.configPath()); code != exitDone {
+		t.Errorf("list: exit code %d\n%s%s", code, out, said)
+	}
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.ended
+	s.start()
+	s.stop()
 }

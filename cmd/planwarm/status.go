@@ -3,9 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/planwarm/planwarm/warmer"
 	"github.com/spf13/cobra"
@@ -39,34 +38,53 @@ func newStatusCmd(c *cli) *cobra.Command {
 }
 
 func (c *cli) printStatus(s warmer.Status) error {
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "ready\t%v\n", s.Ready)
+	t := newTable(c.stdout)
+	t.row("ready", strconv.FormatBool(s.Ready))
 	for _, g := range s.Graphs {
-		fmt.Fprintf(w, "\ngraph\t%s\n", g.Graph)
-		fmt.Fprintf(w, "schema\t%s\n", or(g.Schema, "not loaded"))
-		fmt.Fprintf(w, "manifest\t%s\n", fetchedText(g.Fetched))
+		t.row()
+		t.row("graph", g.Graph.String())
+		t.row("schema", or(g.Schema, "not loaded, the log of the sidecar says why"))
+		t.row("manifest", fetchedText(g.Fetched))
 		if p := g.Published; p != nil {
-			fmt.Fprintf(w, "recomputed\t%s, %d operations, %s\n", p.At.Local().Format(time.DateTime), p.Operations, publishedText(*p))
+			t.row("recomputed", fmt.Sprintf("%s, %s, %s", when(p.At), some(p.Operations, "operation"), publishedText(*p)))
 		}
-		fmt.Fprintf(w, "snapshot\t%d operations\n", g.Snapshot)
+		if p := g.Publication; p != nil {
+			t.row("webhook", publicationText(*p))
+		}
+		t.row("snapshot", some(g.Snapshot, "operation"))
 		if n := len(g.Quarantined); n > 0 {
-			fmt.Fprintf(w, "quarantined\t%d operations, on one of which a router seems to crash: plan keys %s\n", n, shortList(g.Quarantined))
+			t.row("quarantined", fmt.Sprintf("%s, on one of which a router seems to crash: plan keys %s", some(n, "operation"), shortList(g.Quarantined)))
 		}
 		for _, r := range g.Routers {
-			fmt.Fprintf(w, "router\t%s: %s, generation %d, %d plans warm%s\n", r.Name, r.Phase, r.Generation, r.Warm, lastRunText(r.LastRun))
+			t.row("router", fmt.Sprintf("%s: %s, generation %d, %s warm%s", r.Name, r.Phase, r.Generation, some(r.Warm, "plan"), lastRunText(r.LastRun)))
 		}
 	}
-	return w.Flush()
+	return t.flush()
+}
+
+// publicationText is what came of the last publish that a webhook told of.
+func publicationText(p warmer.Publication) string {
+	text := fmt.Sprintf("%s, %s, %s broken by the new schema", when(p.At), p.State, some(p.BrokenCount, "operation"))
+	for _, r := range p.Routers {
+		text += fmt.Sprintf("; %s: %s", r.Name, r.State)
+	}
+	if p.Error != "" {
+		text += "; " + p.Error
+	}
+	return text
 }
 
 func fetchedText(f warmer.FetchStatus) string {
+	if f.Missing {
+		return "none is published yet"
+	}
 	if f.Error != "" {
 		return "cannot be had: " + f.Error
 	}
 	if f.At.IsZero() {
 		return "not fetched"
 	}
-	return fmt.Sprintf("sequence %d, %d operations, fetched %s", f.Sequence, f.Operations, f.At.Local().Format(time.DateTime))
+	return fmt.Sprintf("sequence %d, %s, fetched %s", f.Sequence, some(f.Operations, "operation"), when(f.At))
 }
 
 func publishedText(p warmer.PublishReport) string {

@@ -218,7 +218,7 @@ func (v *validator) load(ctx context.Context) (*rules, error) {
 	}
 	cfg, err := v.cli.config()
 	if err != nil {
-		return nil, withCode(exitCode(err, true), err)
+		return nil, err
 	}
 	if v.flags.graph != "" {
 		g := configuredGraph(cfg, manifest.Graph{Namespace: v.flags.namespace, Name: v.flags.graph})

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +57,9 @@ the reload after the last touch was not seen.`,
 		},
 	}
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "default", "namespace of the graph")
-	cmd.Flags().StringArrayVar(&f.routers, "router", nil, "GraphQL endpoint of a router (default: the configured ones); may be repeated")
+	cmd.Flags().StringArrayVar(&f.routers, "router", nil, "GraphQL endpoint of a configured router, or of a Cosmo router; may be repeated (default: the configured ones)")
 	cmd.Flags().StringVar(&f.tokenFile, "router-token-file", "", "file with the X-WG-Token for --router")
-	cmd.Flags().StringVar(&f.manifest, "manifest", "", "manifest file (default: the published manifest)")
+	cmd.Flags().StringVar(&f.manifest, "manifest", "", "manifest file, - for standard input (default: the published manifest)")
 	cmd.Flags().BoolVar(&f.touch, "touch", false, "have the sidecar touch the execution config (cosmo.touch), so that Cosmo routers fetch and warm again")
 	cmd.Flags().BoolVar(&f.running, "running", false, "ask the sidecar that runs with this configuration")
 	f.remote.add(cmd)
@@ -149,13 +150,21 @@ func warmGraph(cfg config.Config, f warmFlags, args []string) (config.Graph, err
 	if err != nil { // a manifest file and a router need no configuration
 		g = config.DefaultGraph()
 	}
-	if len(f.routers) > 0 {
-		g.Routers = nil
-		for _, u := range f.routers {
-			r := config.DefaultRouter()
-			r.URL, r.TokenFile = u, f.tokenFile
-			g.Routers = append(g.Routers, r)
+	if len(f.routers) == 0 {
+		return g, nil
+	}
+	configured := g.Routers
+	g.Routers = nil
+	for _, at := range f.routers {
+		if u, err := url.Parse(at); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return g, withCode(exitUsage, errors.New("--router is not a URL such as http://127.0.0.1:3002/graphql"))
 		}
+		r := config.DefaultRouter()
+		if i := slices.IndexFunc(configured, func(r config.Router) bool { return r.URL == at }); i >= 0 {
+			r = configured[i]
+		}
+		r.URL, r.TokenFile = at, or(f.tokenFile, r.TokenFile)
+		g.Routers = append(g.Routers, r)
 	}
 	return g, nil
 }
@@ -176,38 +185,42 @@ func pickGraph(cfg config.Config, namespace string, args []string) (config.Graph
 	return config.Graph{}, withCode(exitNotFound, fmt.Errorf("graph %s/%s is not configured", namespace, args[0]))
 }
 
-// warmManifest reads the file, or what is published.
+// warmManifest reads the file that a person named, or what is published, which
+// has to be signed where the configuration asks for that.
 func (c *cli) warmManifest(ctx context.Context, cfg config.Config, g config.Graph, path string) (manifest.Manifest, error) {
 	if path != "" {
-		file, err := os.Open(path)
-		if err != nil {
-			return manifest.Manifest{}, withCode(exitNotFound, fmt.Errorf("open manifest: %w", err))
-		}
-		defer func() { _ = file.Close() }() // it was only read
-		m, err := manifest.Decode(file)
-		if err != nil {
-			return m, fmt.Errorf("read manifest %s: %w", path, err)
-		}
-		return m, nil
+		return c.readManifest(path)
 	}
-	id := manifest.Graph{Namespace: g.Namespace, Name: g.Name}
+	verify, err := verifier(g.Manifest.VerifyKeyFile)
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	m, err := c.published(ctx, cfg, g)
+	if err == nil && verify != nil {
+		err = verify(m)
+	}
+	return m, err
+}
+
+// published is the manifest in force: from the configured CDN, or the bucket.
+func (c *cli) published(ctx context.Context, cfg config.Config, g config.Graph) (manifest.Manifest, error) {
 	if cfg.CDN.Enabled && cfg.CDN.URL != "" {
 		client, err := cdnsource.NewClient(cdnsource.ClientOptions{URL: cfg.CDN.URL, Token: tokenOf(cfg.CDN.TokenFile)})
 		if err != nil {
 			return manifest.Manifest{}, err
 		}
-		return client.Fetch(ctx, id)
+		return client.Fetch(ctx, manifest.Graph{Namespace: g.Namespace, Name: g.Name})
 	}
-	s, err := openStorage(ctx, cfg, false, zap.NewNop())
-	if err != nil {
-		return manifest.Manifest{}, err
-	}
-	store, err := s.store(cfg, nil, zap.NewNop())
-	if err != nil {
-		return manifest.Manifest{}, errors.Join(err, s.close())
-	}
-	m, _, err := store.Fetch(ctx, id)
-	return m, errors.Join(err, s.close())
+	var m manifest.Manifest
+	f := bucketFlags{namespace: g.Namespace, timeout: defaultTimeout}
+	err := c.withGraph(ctx, f, g.Name, reading, func(ctx context.Context, d *desk) (err error) {
+		var there bool
+		if m, _, there, err = d.fetch(ctx); err == nil && !there {
+			err = withCode(exitNotFound, fmt.Errorf("nothing is published for %s: planwarm recompute publishes, --manifest takes a file", d.graph))
+		}
+		return err
+	})
+	return m, err
 }
 
 // warmReplicas warms each address of a router that is to be looked up, one
@@ -273,36 +286,39 @@ func (c *cli) progress() func(done, all int) {
 }
 
 func (c *cli) printWarmed(routers []warmedRouter) error {
+	var out strings.Builder
+	line := func(format string, args ...any) { out.WriteString(printable(fmt.Sprintf(format, args...)) + "\n") }
 	for _, w := range routers {
 		share := "unknown (the router does not tell hits)"
 		if w.Share != nil {
 			share = fmt.Sprintf("%.0f %%", *w.Share*100)
 		}
-		if _, err := fmt.Fprintf(c.stdout, "%s: %d planned, %d already warm, %d failed, %d skipped in %.0f ms; verified: %s\n",
-			w.Router, w.Planned, w.AlreadyWarm, w.Failed, w.Skipped, w.TookMs, share); err != nil {
-			return err
-		}
+		line("%s: %d planned, %d already warm, %d failed, %d skipped in %.0f ms; verified: %s",
+			w.Router, w.Planned, w.AlreadyWarm, w.Failed, w.Skipped, w.TookMs, share)
 		for _, x := range w.Failures {
-			fmt.Fprintf(c.stdout, "  failed: %s %s%s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, underProfile(x.Profile), x.Reason)
+			line("  failed: %s %s%s: %s", nameOf(x.Name), x.PlanKey, underProfile(x.Profile), x.Reason)
 		}
 		for _, x := range w.Profiles {
-			fmt.Fprintf(c.stdout, "  skipped: %s under header profile %s: %s\n", some(x.Operations, "operation"), x.Profile, x.Reason)
+			line("  skipped: %s under header profile %s: %s", some(x.Operations, "operation"), x.Profile, x.Reason)
 		}
 		for _, x := range w.Inexact {
-			fmt.Fprintf(c.stdout, "  %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+			line("  %s %s: %s", nameOf(x.Name), x.PlanKey, x.Reason)
 		}
 		for _, x := range w.Unplannable {
-			fmt.Fprintf(c.stdout, "  left out: %s %s: %s\n", or(x.Name, "(anonymous)"), x.PlanKey, x.Reason)
+			line("  left out: %s %s: %s", nameOf(x.Name), x.PlanKey, x.Reason)
 		}
 		if w.ByExecution > 0 {
-			fmt.Fprintf(c.stdout, "  %d of them by executing the query, as allow_execution permits\n", w.ByExecution)
+			line("  %d of them by executing the query, as allow_execution permits", w.ByExecution)
 		}
 		if w.Executed > 0 {
-			fmt.Fprintf(c.stdout, "  the router executed %d plan-only request(s): it does not allow the header\n", w.Executed)
+			line("  the router executed %s: it does not allow the header", some(w.Executed, "plan-only request"))
 		}
 		if w.Error != "" {
-			fmt.Fprintf(c.stderr, "planwarm: %s: %s\n", w.Router, w.Error)
+			c.warn("%s: %s", printable(w.Router), printableLines(w.Error))
 		}
+	}
+	if _, err := io.WriteString(c.stdout, out.String()); err != nil {
+		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/engine"
@@ -222,8 +223,34 @@ func TestWarmUsage(t *testing.T) {
 	if code, out, errs := planwarm("warm", "--router", "http://127.0.0.1:1/graphql", "--manifest", path); code != exitRefused || !strings.Contains(errs, path) {
 		t.Errorf("broken manifest: exit %d\n%s%s", code, out, errs)
 	}
+	if code, _, errs := planwarm("warm", "--router", "router:3002", "--manifest", path); code != exitUsage || !strings.Contains(errs, "--router is not a URL") {
+		t.Errorf("no URL: exit %d, %s", code, errs)
+	}
+	if code, _, errs := planwarm("warm", "shop", "--config", emptyShop(t)); code != exitNotFound || !strings.Contains(errs, "nothing is published for default/shop") {
+		t.Errorf("nothing published: exit %d, %s", code, errs)
+	}
 	good := storefrontManifest(t, "me")
 	if code, _, errs := planwarm("warm", "--router", "http://127.0.0.1:1/graphql", "--manifest", good); code != exitFailed || !strings.Contains(errs, "unavailable") {
 		t.Errorf("absent router: exit %d, %s", code, errs)
+	}
+}
+
+// emptyShop is the configuration of a graph in an empty bucket.
+func emptyShop(t *testing.T) string {
+	t.Helper()
+	return newShop(t, defaultManifest).path("planwarm.yaml")
+}
+
+// A router that is named by its URL is what it is configured as.
+func TestWarmNamesAConfiguredRouter(t *testing.T) {
+	g := config.DefaultGraph()
+	g.Name = "shop"
+	g.Routers = []config.Router{{Kind: config.RouterApollo, URL: "http://apollo/", TokenFile: "token"}}
+	got, err := warmGraph(config.Config{Graphs: []config.Graph{g}}, warmFlags{routers: []string{"http://apollo/", "http://other/"}}, nil)
+	if err != nil || len(got.Routers) != 2 {
+		t.Fatalf("%v, %+v", err, got.Routers)
+	}
+	if a, b := got.Routers[0], got.Routers[1]; a.Kind != config.RouterApollo || a.TokenFile != "token" || b.Kind != config.RouterCosmo || b.TokenFile != "" {
+		t.Errorf("%+v", got.Routers)
 	}
 }

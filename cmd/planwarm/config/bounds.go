@@ -34,10 +34,11 @@ func (c *checker) name(key, v string) {
 	}
 }
 
-// bare takes no secret in a URL that status and metrics show.
-func (c *checker) bare(key, v string) {
+// bare takes no secret in a URL that logs, status and metrics show; there is
+// the key where it belongs.
+func (c *checker) bare(key, v, there string) {
 	if u, err := url.Parse(v); err == nil && (u.User != nil || u.RawQuery != "") {
-		c.fault(key, "has user information or a query: it is shown in status and metrics, so secrets belong in token_file")
+		c.fault(key, "has user information or a query: it is shown in logs, status and metrics, so secrets belong in %s", there)
 	}
 }
 

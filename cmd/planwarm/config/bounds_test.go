@@ -36,3 +36,45 @@ func TestParseLetsPickedPortsBe(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A file is one mapping, and what does not fit is told in words of YAML.
+func TestParseRefusesOtherDocuments(t *testing.T) {
+	for text, want := range map[string]string{
+		"data_dir: x\n---\nbogus: y\n":        "line 2: a second document begins",
+		"data_dir: x\n---\n":                  "a second document begins",
+		"[a, b]":                              "line 1: the document is not a mapping of keys",
+		"text":                                "line 1: the document is not a mapping of keys",
+		"telemetry: { max_operations: many }": `line 1: telemetry.max_operations: "many" is not a whole number`,
+		"cdn: { enabled: perhaps }":           `line 1: cdn.enabled: "perhaps" is not true or false`,
+		"admin: [1]":                          "line 1: admin: is not a mapping of keys",
+		"roles: publish":                      `line 1: roles: "publish" is not a list`,
+		"log: { level: [info] }":              "line 1: log.level: is not a text",
+		"graphs: [ { name: a, manifest: { manual_share: a lot } } ]": `manifest.manual_share: "a lot" is not a number`,
+	} {
+		_, err := Parse([]byte(text), none)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "unmarshal") {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// Who gives a secret where a file is asked for, or puts one into a URL, finds
+// the key in the log and not the secret.
+func TestParseRepeatsNoSecret(t *testing.T) {
+	env := func(string) (string, bool) { return "pa55word", true }
+	for text, want := range map[string]string{
+		"admin: { token_file: '${TOKEN}' }":                                                                     "admin.token_file: the file that it names cannot be read: no such file",
+		"graphs: [ { name: a, schema: { file: s }, cosmo: { jwt_secret_file: pa55word } } ]":                    "graphs[0].cosmo.jwt_secret_file: the file",
+		"graphs: [ { name: a, schema: { file: s }, routers: [ { url: 'http://r/', token_file: pa55word } ] } ]": "graphs[0].routers[0].token_file: the file",
+		"graphs: [ { name: a, schema: { file: s, token_file: pa55word } } ]":                                    "graphs[0].schema.token_file: the file",
+		"bucket: { access_key_file: pa55word, secret_key_file: pa55word }":                                      "bucket.secret_key_file: the file",
+		"webhooks: { cosmo: { secret_file: pa55word } }":                                                        "webhooks.cosmo.secret_file: the file",
+		"bucket: { url: 's3://key:pa55word@bucket/prefix' }":                                                    "bucket.url: has user information",
+		"bucket: { url: 's3://bucket', endpoint: 'https://key:pa55word@s3.example' }":                           "bucket.endpoint: has user information",
+	} {
+		_, err := Parse([]byte(text), env)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pa55word") {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}

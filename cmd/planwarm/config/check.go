@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -73,9 +75,42 @@ func (c *checker) file(key, v string) {
 	if v == "" {
 		return
 	}
-	if _, err := os.Stat(v); err != nil {
-		c.fault(key, "%q cannot be read", v)
+	if err := readable(v); err != nil {
+		c.fault(key, "%q cannot be read: %v", v, err)
 	}
+}
+
+// secretFile is file for one that holds a secret. What is configured is not
+// repeated: who took the key for one that takes the secret itself would find it
+// in the log.
+func (c *checker) secretFile(key, v string) {
+	if v == "" {
+		return
+	}
+	if err := readable(v); err != nil {
+		c.fault(key, "the file that it names cannot be read: %v", err)
+	}
+}
+
+// readable returns why a file cannot be read, without its name.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return errors.New("it is a directory")
+	case err == nil && !info.Mode().IsRegular():
+		return nil // to open a pipe would wait for its other end
+	case err == nil:
+		var f *os.File
+		if f, err = os.Open(path); err == nil {
+			return f.Close()
+		}
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // check returns every fault of a decoded configuration.
@@ -129,9 +164,9 @@ func (g Graph) check(k *checker, key string) {
 	}
 	k.url(key+".schema.url", g.Schema.URL, "http", "https")
 	k.interval(key+".schema.poll", g.Schema.Poll)
-	k.file(key+".schema.token_file", g.Schema.TokenFile)
-	k.file(key+".cosmo.jwt_secret_file", g.Cosmo.JWTSecretFile)
-	k.file(key+".cosmo.token_file", g.Cosmo.TokenFile)
+	k.secretFile(key+".schema.token_file", g.Schema.TokenFile)
+	k.secretFile(key+".cosmo.jwt_secret_file", g.Cosmo.JWTSecretFile)
+	k.secretFile(key+".cosmo.token_file", g.Cosmo.TokenFile)
 	if (g.Cosmo.OrganizationID == "") != (g.Cosmo.FederatedGraphID == "") {
 		k.fault(key+".cosmo", "organization_id and federated_graph_id belong together")
 	}
@@ -157,10 +192,10 @@ func (r Router) check(k *checker, key string) {
 		k.fault(key+".url", "is empty")
 	}
 	k.url(key+".url", r.URL, "http", "https")
-	k.bare(key+".url", r.URL)
+	k.bare(key+".url", r.URL, "token_file")
 	k.url(key+".ready_url", r.ReadyURL, "http", "https")
 	k.url(key+".metrics_url", r.MetricsURL, "http", "https")
-	k.file(key+".token_file", r.TokenFile)
+	k.secretFile(key+".token_file", r.TokenFile)
 	if r.PlanCacheSize < 0 {
 		k.fault(key+".plan_cache_size", "%d is negative", r.PlanCacheSize)
 	}
@@ -187,7 +222,7 @@ func (m Manifest) check(k *checker, key string) {
 	k.notNegative(key+".min_publish_interval", m.MinPublishInterval)
 	k.notNegative(key+".min_planning_time", m.MinPlanningTime)
 	k.notNegative(key+".max_planning_time", m.MaxPlanningTime)
-	k.file(key+".signing_key_file", m.SigningKeyFile)
+	k.secretFile(key+".signing_key_file", m.SigningKeyFile)
 	k.file(key+".verify_key_file", m.VerifyKeyFile)
 }
 
@@ -221,16 +256,20 @@ func (c Config) checkListeners(k *checker) {
 		}
 	}
 	k.address("health.listen", c.Health.Listen)
-	k.file("telemetry.otlp.token_file", c.Telemetry.OTLP.TokenFile)
-	k.file("admin.token_file", c.Admin.TokenFile)
-	k.file("cdn.token_file", c.CDN.TokenFile)
+	k.secretFile("telemetry.otlp.token_file", c.Telemetry.OTLP.TokenFile)
+	k.secretFile("admin.token_file", c.Admin.TokenFile)
+	k.secretFile("cdn.token_file", c.CDN.TokenFile)
 	k.url("cdn.url", c.CDN.URL, "http", "https")
 	k.url("cdn.upstream", c.CDN.Upstream, "http", "https")
 }
 
+// bucketKeys are where the secrets of a bucket belong.
+const bucketKeys = "access_key_file and secret_key_file"
+
 func (c Config) checkBucket(k *checker) {
 	if c.Bucket.URL != EmbeddedBucket {
 		k.url("bucket.url", c.Bucket.URL, "s3")
+		k.bare("bucket.url", c.Bucket.URL, bucketKeys)
 		if c.Bucket.URL == "" {
 			k.fault("bucket.url", "is empty: embedded or s3://bucket/prefix")
 		}
@@ -238,8 +277,9 @@ func (c Config) checkBucket(k *checker) {
 		k.fault("bucket.endpoint", "has no meaning for the embedded bucket")
 	}
 	k.url("bucket.endpoint", c.Bucket.Endpoint, "http", "https")
-	k.file("bucket.access_key_file", c.Bucket.AccessKeyFile)
-	k.file("bucket.secret_key_file", c.Bucket.SecretKeyFile)
+	k.bare("bucket.endpoint", c.Bucket.Endpoint, bucketKeys)
+	k.secretFile("bucket.access_key_file", c.Bucket.AccessKeyFile)
+	k.secretFile("bucket.secret_key_file", c.Bucket.SecretKeyFile)
 	if (c.Bucket.AccessKeyFile == "") != (c.Bucket.SecretKeyFile == "") {
 		k.fault("bucket", "access_key_file and secret_key_file belong together")
 	}

@@ -24,7 +24,7 @@ func (r Router) Cosmo() Cosmo { return r.cosmo }
 func (g Graph) checkCosmo(k *checker, key string) {
 	c := g.Cosmo
 	key += ".cosmo"
-	k.file(key+".signing_key_file", c.SigningKeyFile)
+	k.secretFile(key+".signing_key_file", c.SigningKeyFile)
 	if c.SigningKeyFile != "" {
 		if c.OrganizationID == "" || c.JWTSecretFile == "" && c.TokenFile == "" {
 			k.fault(key+".signing_key_file", "needs organization_id, federated_graph_id, and jwt_secret_file or token_file: a router shows its graph token to be given the public key")

@@ -60,10 +60,34 @@ func fits(n *yaml.Node, t reflect.Type, path string) (Faults, bool) {
 	}
 	var te *yaml.TypeError
 	if errors.As(err, &te) && len(te.Errors) > 0 {
-		_, what, _ := strings.Cut(te.Errors[0], ": ") // it begins with "line N: "
+		_, what, _ := strings.Cut(te.Errors[0], ": ")    // it begins with "line N: "
+		if strings.HasPrefix(what, "cannot unmarshal") { // into a type of Go, which says nothing to people
+			what = notA(n, t)
+		}
 		return append(faults, fmt.Errorf("line %d: %s: %s", n.Line, path, what)), false
 	}
 	return append(faults, fmt.Errorf("line %d: %s: %w", n.Line, path, err)), false
+}
+
+// notA says that a node is no value of type t.
+func notA(n *yaml.Node, t reflect.Type) string {
+	want := "a text"
+	switch t.Kind() {
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		want = "a whole number"
+	case reflect.Float64:
+		want = "a number"
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Struct, reflect.Map:
+		want = "a mapping of keys"
+	}
+	if n.Kind == yaml.ScalarNode {
+		return fmt.Sprintf("%q is not %s", n.Value, want)
+	}
+	return "is not " + want
 }
 
 // keep filters nodes in groups of size.

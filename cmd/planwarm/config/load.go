@@ -57,10 +57,9 @@ func Load(path string) (Config, error) {
 // its structure. The error is a Faults with every fault found.
 func Parse(data []byte, lookup func(string) (string, bool)) (Config, error) {
 	c := Default()
-	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return c, Faults{fmt.Errorf("read YAML: %w", err)}
+	doc, err := readDocument(data)
+	if err != nil {
+		return c, Faults{err}
 	}
 	var faults Faults
 	faults = append(faults, expand(&doc, lookup)...)
@@ -72,6 +71,23 @@ func Parse(data []byte, lookup func(string) (string, bool)) (Config, error) {
 		return c, faults
 	}
 	return c, nil
+}
+
+// readDocument reads the one document of a file: a second one would be dropped
+// in silence, with whatever somebody meant by it.
+func readDocument(data []byte) (doc yaml.Node, err error) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return doc, fmt.Errorf("read YAML: %w", err)
+	}
+	if len(doc.Content) > 0 && doc.Content[0].Kind != yaml.MappingNode && doc.Content[0].Tag != "!!null" {
+		return doc, fmt.Errorf("line %d: the document is not a mapping of keys", doc.Content[0].Line)
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return doc, fmt.Errorf("line %d: a second document begins; one file has one", max(second.Line, 1))
+	}
+	return doc, nil
 }
 
 // decode reads the document; yaml.TypeError carries all faults of one pass.

@@ -127,7 +127,7 @@ func (p Profile) check(k *checker, key string) {
 		if file := p.HeaderFiles[name]; file == "" {
 			k.fault(at, "the file of %q is not named", name)
 		} else {
-			k.file(at, file)
+			k.secretFile(at, file)
 		}
 	}
 }

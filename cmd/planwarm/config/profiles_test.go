@@ -70,7 +70,7 @@ func TestProfileFaults(t *testing.T) {
 		"beta: { headers: hunter2 }":                                 "graphs[0].profiles.beta.headers: is not a mapping",
 		"beta: hunter2":                                              "graphs[0].profiles.beta: is not a mapping",
 		"beta: { header_files: { A: \"\" } }":                        `the file of "A" is not named`,
-		"beta: { header_files: { A: /no/such/file } }":               `graphs[0].profiles.beta.header_files: "/no/such/file" cannot be read`,
+		"beta: { header_files: { A: /no/such/file } }":               `graphs[0].profiles.beta.header_files: the file that it names cannot be read`,
 	} {
 		_, err := Parse(withProfiles(profiles), none)
 		if err == nil || !strings.Contains(err.Error(), want) {

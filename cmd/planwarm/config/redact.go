@@ -10,7 +10,6 @@ import (
 func (c Config) redacted() Config {
 	c.CDN.URL = withoutUser(c.CDN.URL)
 	c.CDN.Upstream = withoutUser(c.CDN.Upstream)
-	c.Bucket.Endpoint = withoutUser(c.Bucket.Endpoint)
 	c.Graphs = slices.Clone(c.Graphs)
 	for i := range c.Graphs {
 		g := &c.Graphs[i]

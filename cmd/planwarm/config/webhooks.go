@@ -38,10 +38,10 @@ func DefaultWebhooks() Webhooks {
 
 func (w Webhooks) check(k *checker) {
 	k.address("webhooks.listen", w.Listen)
-	k.file("webhooks.cosmo.secret_file", w.Cosmo.SecretFile)
-	k.file("webhooks.apollo.secret_file", w.Apollo.SecretFile)
-	k.file("webhooks.hive.secret_file", w.Hive.SecretFile)
-	k.file("webhooks.generic.secret_file", w.Generic.SecretFile)
+	k.secretFile("webhooks.cosmo.secret_file", w.Cosmo.SecretFile)
+	k.secretFile("webhooks.apollo.secret_file", w.Apollo.SecretFile)
+	k.secretFile("webhooks.hive.secret_file", w.Hive.SecretFile)
+	k.secretFile("webhooks.generic.secret_file", w.Generic.SecretFile)
 	k.oneOf("webhooks.generic.encoding", w.Generic.Encoding, "hex", "base64")
 	if w.Generic.Header == "" {
 		k.fault("webhooks.generic.header", "is empty")

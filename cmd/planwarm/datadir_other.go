@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// lockFile does not lock where there is no flock.
+func lockFile(*os.File) error { return nil }
