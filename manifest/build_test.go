@@ -371,6 +371,13 @@ func TestBuildRankBudget(t *testing.T) {
 	if why := reasons(r); why["1"] != ReasonOverBudget || why["4"] != ReasonOverBudget {
 		t.Errorf("left out %v", why)
 	}
+	// What fits to the millisecond is in; what does not makes way for less.
+	for budget, want := range map[time.Duration][]string{80 * time.Millisecond: {"5", "3", "2"}, 79 * time.Millisecond: {"5", "3", "4"}} {
+		in.Settings.Budget = budget
+		if got := planKeys(mustBuild(t, in).Manifest); !slices.Equal(got, want) {
+			t.Errorf("budget %s: got %v, want %v", budget, got, want)
+		}
+	}
 }
 
 // What does not fit into the size of a manifest is left out; the rest is published.

@@ -30,7 +30,11 @@ func DefaultSettings() Settings {
 }
 
 // Validate reports every fault of s in one error that wraps ErrInvalid.
-func (s Settings) Validate() error {
+func (s Settings) Validate() error { return (&faults{all: s.Faults()}).err() }
+
+// Faults are what is wrong with s, each naming the setting as the configuration
+// spells it.
+func (s Settings) Faults() []error {
 	var f faults
 	if s.MaxOperations < 1 || s.MaxOperations > MaxEntries {
 		f.add("max_operations", "%d, want 1 to %d", s.MaxOperations, MaxEntries)
@@ -59,7 +63,7 @@ func (s Settings) Validate() error {
 	if !(s.MaxSharePerClient > 0 && s.MaxSharePerClient <= 1) {
 		f.add("max_share_per_client", "%v, want more than 0, at most 1", s.MaxSharePerClient)
 	}
-	return f.err()
+	return f.all
 }
 
 // PinRoom is how many pins the manifest takes: the limit for Pins.Push. What

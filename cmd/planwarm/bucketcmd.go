@@ -143,7 +143,7 @@ func (d *desk) settings() manifest.Settings {
 	if d.configured == nil {
 		return manifest.DefaultSettings()
 	}
-	return settings(d.configured.Manifest)
+	return d.configured.Manifest.Settings()
 }
 
 // known returns an error with exit code 4 unless the graph is configured or

@@ -96,7 +96,7 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 	o := warmer.GraphOptions{
 		Graph: p.id, Schema: p.watcher, NewKeyer: newKeyer, Usages: p.table,
 		Publish: warmer.PublishOptions{
-			Settings: settings(m), Window: m.Window.Std(), RecomputeInterval: m.RecomputeInterval.Std(),
+			Settings: m.Settings(), Window: m.Window.Std(), RecomputeInterval: m.RecomputeInterval.Std(),
 			MinPublishInterval: m.MinPublishInterval.Std(), PinsPoll: w.Poll.Std(), ExactTexts: p.exactTexts(),
 		},
 		Warm: warmer.WarmOptions{Fallback: warmer.Fallback(w.Fallback), Merge: w.Merge, Limit: w.Limit, Poll: w.Poll.Std()},
@@ -127,14 +127,6 @@ func (p *graphPart) options(context.Context) (warmer.GraphOptions, error) {
 	p.copies = newReplicas(p.config.Routers, o.Routers, p.router, p.g.log)
 	o.Dynamic = p.copies != nil
 	return o, nil
-}
-
-func settings(m config.Manifest) manifest.Settings {
-	return manifest.Settings{
-		MaxOperations: m.MaxOperations, ManualShare: m.ManualShare, Rank: manifest.Rank(m.Rank), Horizon: m.Horizon.Std(),
-		Budget: m.Budget.Std(), MinPlanningTime: m.MinPlanningTime.Std(), MaxPlanningTime: m.MaxPlanningTime.Std(),
-		MinExecutions: m.MinExecutions, MaxSharePerClient: m.MaxSharePerClient,
-	}
 }
 
 // fetcher reads the configured CDN, or the bucket.

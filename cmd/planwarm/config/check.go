@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/planwarm/planwarm/manifest"
 )
 
 // checker collects faults, each naming key and value.
@@ -42,12 +40,6 @@ func (c *checker) notNegative(key string, v Duration) {
 func (c *checker) above(key string, v Duration) {
 	if v <= 0 {
 		c.fault(key, "%s is not above zero", v.Std())
-	}
-}
-
-func (c *checker) share(key string, v float64) {
-	if !(v >= 0 && v <= 1) {
-		c.fault(key, "%v is not between 0 and 1", v)
 	}
 }
 
@@ -207,21 +199,17 @@ func (r Router) check(k *checker, key string) {
 }
 
 func (m Manifest) check(k *checker, key string) {
-	if m.MaxOperations < 1 || m.MaxOperations > manifest.MaxEntries {
-		k.fault(key+".max_operations", "%d is not between 1 and %d", m.MaxOperations, manifest.MaxEntries)
+	// What a manifest cannot be built with would fail at each recompute.
+	for _, fault := range m.Settings().Faults() {
+		k.faults = append(k.faults, fmt.Errorf("%s.%w", key, fault))
 	}
-	k.share(key+".manual_share", m.ManualShare)
-	k.share(key+".max_share_per_client", m.MaxSharePerClient)
-	k.oneOf(key+".rank", m.Rank, string(manifest.RankP90), string(manifest.RankSaved), string(manifest.RankBudget))
 	if m.Window <= 0 || m.Window > Duration(7*24*time.Hour) {
 		k.fault(key+".window", "%s is not above zero and at most 168h", m.Window.Std())
 	}
-	k.above(key+".horizon", m.Horizon)
-	k.above(key+".budget", m.Budget)
+	k.notNegative(key+".horizon", m.Horizon)
+	k.notNegative(key+".budget", m.Budget)
 	k.interval(key+".recompute_interval", m.RecomputeInterval)
 	k.notNegative(key+".min_publish_interval", m.MinPublishInterval)
-	k.notNegative(key+".min_planning_time", m.MinPlanningTime)
-	k.notNegative(key+".max_planning_time", m.MaxPlanningTime)
 	k.secretFile(key+".signing_key_file", m.SigningKeyFile)
 	k.file(key+".verify_key_file", m.VerifyKeyFile)
 }

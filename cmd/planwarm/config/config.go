@@ -4,6 +4,8 @@ package config
 
 import (
 	"time"
+
+	"github.com/planwarm/planwarm/manifest"
 )
 
 // Config is the whole configuration.
@@ -123,6 +125,15 @@ type Manifest struct {
 	MaxSharePerClient  float64  `yaml:"max_share_per_client"`
 	SigningKeyFile     string   `yaml:"signing_key_file"` // Ed25519 private key, PEM; empty: unsigned
 	VerifyKeyFile      string   `yaml:"verify_key_file"`  // Ed25519 public key, PEM; empty: signatures are not asked for
+}
+
+// Settings are m as the manifest is built with them.
+func (m Manifest) Settings() manifest.Settings {
+	return manifest.Settings{
+		MaxOperations: m.MaxOperations, ManualShare: m.ManualShare, Rank: manifest.Rank(m.Rank), Horizon: m.Horizon.Std(),
+		Budget: m.Budget.Std(), MinPlanningTime: m.MinPlanningTime.Std(), MaxPlanningTime: m.MaxPlanningTime.Std(),
+		MinExecutions: m.MinExecutions, MaxSharePerClient: m.MaxSharePerClient,
+	}
 }
 
 // Warm says how a graph's routers are warmed.
