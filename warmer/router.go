@@ -319,6 +319,8 @@ func (r *router) logRun(rec RunRecord, err error) {
 		r.log.Debug("warm-up interrupted", append(fields, zap.Error(err))...)
 	case err != nil:
 		r.log.Warn("warm-up ended early", append(fields, zap.Error(err))...)
+	case rec.Planned+rec.AlreadyWarm+rec.Failed+rec.Skipped == 0:
+		r.log.Info("nothing to warm", fields...) // the router was not even asked
 	default:
 		r.log.Info("router warmed", fields...)
 	}

@@ -103,6 +103,9 @@ func lastRunText(r *warmer.RunRecord) string {
 	if r == nil {
 		return ""
 	}
+	if r.Planned+r.AlreadyWarm+r.Failed+r.Skipped == 0 && r.Stopped == "" && r.InexactCount == 0 && len(r.Profiles) == 0 {
+		return "; the last run had nothing to warm"
+	}
 	text := fmt.Sprintf("; last run from %s: %d planned, %d already warm, %d failed, %d skipped in %.0f ms",
 		r.Origin, r.Planned, r.AlreadyWarm, r.Failed, r.Skipped, r.TookMs)
 	if r.InexactCount > 0 {

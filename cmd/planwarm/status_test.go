@@ -21,7 +21,9 @@ graph     default/shop
 schema    not loaded, the log of the sidecar says why
 manifest  none is published yet
 snapshot  0 operations
-`: {Graph: graph, Fetched: warmer.FetchStatus{At: at, Error: "manifest not found: long story", Missing: true}},
+router    http://r/: warm, generation 1, 0 plans warm; the last run had nothing to warm
+`: {Graph: graph, Fetched: warmer.FetchStatus{At: at, Error: "manifest not found: long story", Missing: true},
+			Routers: []warmer.RouterState{{Name: "http://r/", Phase: warmer.PhaseWarm, Generation: 1, LastRun: &warmer.RunRecord{Origin: "none"}}}},
 		`ready  false
 
 graph       default/shop
