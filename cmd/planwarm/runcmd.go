@@ -76,7 +76,7 @@ func (c *cli) runSidecar(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	defer func() { _ = log.Sync() }() // stderr cannot always be synced
-	unlock, err := lockDataDir(cfg.DataDir)
+	unlock, err := lockDataDir(ctx, cfg.DataDir)
 	if err != nil {
 		return err
 	}
