@@ -53,6 +53,8 @@ func (e *Engine) Execute(ctx context.Context, p *Prepared, planned *Planned, hea
 	switch {
 	case e.resolver == nil:
 		return nil, fmt.Errorf("execute operation: %w", ErrPlanOnly)
+	case p.normalized.doc == nil:
+		return nil, errors.New("execute operation: it was prepared to be planned alone")
 	case p.normalized.kind == ast.OperationTypeSubscription:
 		return nil, fmt.Errorf("execute operation: %w", ErrSubscription)
 	case p.PlanKey != planned.Key:

@@ -44,6 +44,16 @@ func (e *Engine) Prepare(query, name string, variables []byte) (*Prepared, error
 	return p, nil
 }
 
+// ToPlan is p without what only its execution needs: a copy that is small
+// enough to be remembered and can be planned any number of times.
+func (p *Prepared) ToPlan() *Prepared {
+	n := p.normalized
+	return &Prepared{
+		Identity: p.Identity, Name: p.Name,
+		normalized: &normalized{name: n.name, anonymous: n.anonymous, kind: n.kind, named: n.named},
+	}
+}
+
 // Planned is a plan. It is not changed after Plan, so it may be shared.
 type Planned struct {
 	Key     string // of the plan cache, see Identity.PlanKey

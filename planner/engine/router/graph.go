@@ -17,6 +17,7 @@ import (
 // graph is one supergraph that is, or is about to be, or was served.
 type graph struct {
 	engine   *engine.Engine
+	forms    *forms         // of plan-only requests
 	version  string         // names the supergraph in telemetry
 	warmup   WarmupStats    // written before the graph is served
 	inflight sync.WaitGroup // requests; nobody adds to it once the graph is retired
@@ -28,8 +29,13 @@ func newGraph(ctx context.Context, sdl string, o Options) (*graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build graph: %w", err)
 	}
+	f, err := newForms(o.PlanCacheSize)
+	if err != nil {
+		e.Close()
+		return nil, fmt.Errorf("build graph: %w", err)
+	}
 	sum := sha256.Sum256([]byte(sdl))
-	return &graph{engine: e, version: hex.EncodeToString(sum[:16])}, nil
+	return &graph{engine: e, forms: f, version: hex.EncodeToString(sum[:16])}, nil
 }
 
 func (g *graph) release() { g.inflight.Done() }
@@ -63,6 +69,20 @@ func (g *graph) prepare(query, name string, variables []byte) (*prepared, error)
 		stages: stages{parse: p.Timings.Parse, normalize: p.Timings.Normalize, validate: p.Timings.Validate},
 		engine: p,
 	}, nil
+}
+
+// prepareToPlan is prepare for a request that is not executed: of a text that
+// was asked about before its normal form is known, as a Cosmo router knows it.
+func (g *graph) prepareToPlan(query, name string, variables []byte) (*prepared, error) {
+	key := formKeyOf(query, name, variables)
+	if p, ok := g.forms.get(key); ok {
+		return p, nil
+	}
+	p, err := g.prepare(query, name, variables)
+	if err == nil {
+		g.forms.add(key, p)
+	}
+	return p, err
 }
 
 // plan takes the plan from the cache, or makes it. Its time is what the

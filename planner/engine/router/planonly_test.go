@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -80,5 +81,52 @@ func TestPlanOnlyWithoutVariables(t *testing.T) {
 	s := r.Stats()
 	if s.Requests != 1 || s.PlanMisses != 0 || s.PlanningMs != 0 || s.PlanOnlyMisses != 1 || s.PlanOnlyPlanningMs <= 0 {
 		t.Errorf("planning was counted as demand: %+v", s)
+	}
+}
+
+// TestPlanOnlyFormsAreRemembered: what was normalised once is not normalised
+// again, values of conditions and names kept apart, and a live request after it
+// is still executed as it was sent.
+func TestPlanOnlyFormsAreRemembered(t *testing.T) {
+	r := startReady(t, func(o *Options) { o.PlanOnly = PlanOnlyAllowed })
+	const text = `query A($on: Boolean!) { me { id email @include(if: $on) } } query B($on: Boolean!) { me { email id @skip(if: $on) } }`
+	keys := map[string]bool{}
+	for range 2 {
+		for _, name := range []string{"A", "B"} {
+			for _, on := range []bool{true, false} {
+				a := r.post(t, call{query: text, name: name, variables: map[string]any{"on": on}}, headerSkipLoader, "true")
+				if a.body != nullData {
+					t.Fatal(a.body)
+				}
+				keys[a.header.Get("X-Plan-Key")] = true
+			}
+		}
+	}
+	if len(keys) != 4 {
+		t.Errorf("plan keys %v, want 4", keys)
+	}
+	g := r.acquire()
+	defer g.release()
+	if n := g.forms.lru.Len(); n != 4 {
+		t.Errorf("%d forms are remembered, want 4", n)
+	}
+	p, ok := g.forms.get(formKeyOf(text, "A", []byte(`{"on":true}`)))
+	if !ok {
+		t.Fatal("the form is not found again")
+	}
+	if err := g.plan(t.Context(), p); err != nil || !p.hit {
+		t.Errorf("plan of a remembered form: hit %v, %v", p.hit, err)
+	}
+	if body, _, err := g.execute(t.Context(), p, nil); err == nil || body != nil {
+		t.Errorf("a remembered form was executed: %s, %v", body, err)
+	}
+	for _, on := range []bool{true, false} {
+		a := r.post(t, call{query: text, name: "A", variables: map[string]any{"on": on}})
+		if a.header.Get(headerPlanCache) != "HIT" || len(a.errors) > 0 || strings.Contains(a.body, `"email"`) != on {
+			t.Errorf("live with %v: %s %s", on, a.header.Get(headerPlanCache), a.body)
+		}
+	}
+	if err := g.plan(t.Context(), p); err != nil { // the form is as it was
+		t.Error(err)
 	}
 }

@@ -55,7 +55,11 @@ func (r *Router) answer(ctx context.Context, w http.ResponseWriter, req *http.Re
 		o.status = status
 		writeError(w, status, err)
 	}
-	p, err := g.prepare(in.Query, in.OperationName, in.Variables)
+	prepare := g.prepare
+	if o.planOnly {
+		prepare = g.prepareToPlan
+	}
+	p, err := prepare(in.Query, in.OperationName, in.Variables)
 	if err != nil {
 		fail(http.StatusOK, err)
 		return
