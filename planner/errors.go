@@ -8,6 +8,10 @@ import (
 // ErrMutation: a mutation was not sent, since it could have been executed.
 var ErrMutation = errors.New("mutation cannot be planned safely")
 
+// ErrProfile: the router refused a request for the header profile it was sent
+// under, while it still takes the canary. Other requests are fine.
+var ErrProfile = errors.New("router refused the header profile")
+
 // Overload is an ErrOverloaded that knows when to come back.
 type Overload struct {
 	RetryAfter time.Duration // as the router asks for; 0 when it does not say

@@ -28,7 +28,7 @@ var (
 type Request struct {
 	Query         string
 	OperationName string // as it is sent; "" sends none
-	PersistedHash string // SHA-256 of a persisted operation; "" sends none
+	PersistedHash string // SHA-256 of a persisted operation, sent where it is that of Query; "" sends none
 	Mutation      bool
 	Client        string // client name and version, "name@version"; empty: planwarm's own
 	// Conditions has the values of variables in @skip and @include. They select

@@ -2,8 +2,10 @@ package warmer
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,5 +199,37 @@ func TestRefusedOperationsDoNotStopARun(t *testing.T) {
 	}
 	if strings.Contains(rep.Failures[0].Reason, "product") {
 		t.Errorf("the report has the text: %q", rep.Failures[0].Reason)
+	}
+}
+
+// A header profile that expires while many requests are under way costs what
+// is left under it, and nothing else.
+func TestProfileExpiresInTheMiddleOfARun(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Hits: cosmodouble.HitDebug})
+	var profiled atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Profile") != "" && profiled.Add(1) > 20 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		d.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	p, err := cosmo.New(cosmo.Options{URL: srv.URL + "/graphql", Client: srv.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var es []manifest.Entry
+	for i := range 100 {
+		e := entry(fmt.Sprint(100 + i))
+		e.Request.Query = fmt.Sprintf("query Op%d{product(id:%d){name}}", 100+i, i)
+		es = append(es, underProfiles(e, "beta"))
+	}
+	rep, _, err := Runner{Planner: p, Profiles: someProfiles, Settings: Settings{Concurrency: 8}}.Run(t.Context(), Items(es, false))
+	if err != nil || rep.Stopped != "" || rep.Planned+rep.AlreadyWarm != 120 || rep.Failed == 0 || rep.Failed > 8 || rep.Failed+rep.Skipped != 80 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	if n := len(d.Executed()); n != 0 {
+		t.Errorf("%d executed", n)
 	}
 }

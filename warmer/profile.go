@@ -19,10 +19,6 @@ type Profiles func(name string) (http.Header, error)
 // is pushed for a fleet may name profiles that one of its members does not have.
 var ErrNoProfile = errors.New("header profile is not configured here")
 
-// errProfileRefused is why an operation is not warmed under a header profile
-// that the router does not take, though it takes requests without it.
-var errProfileRefused = errors.New("router refused the header profile")
-
 // errNotSent is added where an operation was not even sent for it.
 var errNotSent = errors.New("not sent")
 
@@ -87,7 +83,7 @@ func alone(list []Item) (first, rest []Item) {
 // ask makes a request about an item, with the headers of its profile.
 func ask[T any](s *run, it Item, do func(context.Context, planner.Request) (T, error)) (answer T, err error) {
 	if s.isRefused(it.Profile) {
-		return answer, fmt.Errorf("%w: %w", errNotSent, errProfileRefused)
+		return answer, fmt.Errorf("%w: %w", errNotSent, planner.ErrProfile)
 	}
 	r := it.Request
 	if r.Header, err = s.Profiles.headers(it.Profile); err != nil {
@@ -95,22 +91,26 @@ func ask[T any](s *run, it Item, do func(context.Context, planner.Request) (T, e
 	}
 	answer, err = do(s.requests, r)
 	if it.Profile != "" && errors.Is(err, planner.ErrRefused) {
-		err = s.blame(it.Profile)
+		err = s.blame()
+	}
+	if errors.Is(err, planner.ErrProfile) {
+		err = planner.ErrProfile // the rest says nothing to who reads a report
+		s.mu.Lock()
+		s.refused = append(s.refused, it.Profile)
+		s.mu.Unlock()
 	}
 	return answer, err
 }
 
-// blame finds out what a refusal under a header profile is about: the canary
-// goes without one. The router's own refusal ends the run like any other; one
-// of the profile must not keep everything else from being warmed.
-func (s *run) blame(profile string) error {
+// blame finds out what a refusal under a header profile is about where the
+// planner does not: the canary goes without one. The router's own refusal ends
+// the run like any other; one of the profile must not keep everything else from
+// being warmed.
+func (s *run) blame() error {
 	if err := s.Planner.Probe(s.requests); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = append(s.refused, profile)
-	return errProfileRefused
+	return planner.ErrProfile
 }
 
 func (s *run) isRefused(profile string) bool {
@@ -126,7 +126,7 @@ func (s *run) unprofiled(it Item, err error) bool {
 	switch {
 	case errors.Is(err, ErrNoProfile):
 	case errors.Is(err, errNotSent):
-		reason = errProfileRefused
+		reason = planner.ErrProfile
 	default:
 		return false
 	}

@@ -203,10 +203,10 @@ func TestRefusedProfileStopsNothingElse(t *testing.T) {
 		if err != nil || rep.Planned != 20 || rep.Failed != 1 || rep.Skipped != 9 {
 			t.Fatalf("%+v, %v", rep, err)
 		}
-		if f := rep.Failures[0]; f.Profile != "beta" || f.Reason != errProfileRefused.Error() {
+		if f := rep.Failures[0]; f.Profile != "beta" || f.Reason != planner.ErrProfile.Error() {
 			t.Errorf("%+v", f)
 		}
-		if want := []ProfileSkip{{"beta", 9, errProfileRefused.Error()}}; !slices.Equal(rep.Profiles, want) {
+		if want := []ProfileSkip{{"beta", 9, planner.ErrProfile.Error()}}; !slices.Equal(rep.Profiles, want) {
 			t.Errorf("%+v", rep.Profiles)
 		}
 	})

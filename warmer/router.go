@@ -137,6 +137,9 @@ func (r *router) round(ctx context.Context, reasons []Reason) {
 		if !errors.Is(err, planner.ErrUnavailable) && !errors.Is(err, planner.ErrOverloaded) {
 			return
 		}
+		if wait == downPause { // once: it may be away for hours
+			r.log.Info("router cannot be warmed yet, it is waited for", zap.Error(err))
+		}
 		r.setPhase(PhaseWaiting)
 		reasons = r.await(ctx, max(wait, planner.RetryAfter(err)), reasons)
 	}

@@ -48,15 +48,6 @@ type answer struct {
 	took   time.Duration
 }
 
-// fault returns the error of an answer that says something of the router, not
-// of the operation. Its GraphQL endpoint is 404 until it is warm and ready.
-func (a answer) fault() error {
-	if a.status == http.StatusUnauthorized {
-		return fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
-	}
-	return planhttp.StatusError(a.status, a.header)
-}
-
 // verdict is what an answer says of the operation that was sent.
 type verdict uint8
 
@@ -79,8 +70,9 @@ func (a answer) verdict() verdict {
 	case a.proof == proofNone && a.status < http.StatusBadRequest:
 		return verdictUnproven
 	default:
-		// 400 is a wrong token or a wrong operation; data that is null beside
-		// errors is a failed plan or a failed execution.
+		// 400 is a wrong token or a wrong operation, 401 one of ours or of the
+		// header profile; data that is null beside errors is a failed plan or a
+		// failed execution.
 		return verdictUnclear
 	}
 }

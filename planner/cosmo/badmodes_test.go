@@ -2,6 +2,7 @@ package cosmo
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,9 +28,9 @@ func TestBadModes(t *testing.T) {
 		{"fails closed, right token", cosmodouble.FailsClosed, right, nil, 0},
 		{"fails closed, wrong token", cosmodouble.FailsClosed, func() (string, error) { return "wrong", nil }, planner.ErrRefused, 0},
 		{"fails closed, no token", cosmodouble.FailsClosed, nil, planner.ErrExecuted, 1},
-		{"token file is gone", cosmodouble.FailsClosed, FileToken("testdata/none"), planner.ErrRefused, 0},
-		{"token is empty", cosmodouble.FailsClosed, func() (string, error) { return "", nil }, planner.ErrRefused, 0},
-		{"token is no header", cosmodouble.FailsClosed, func() (string, error) { return "a\r\nb: c", nil }, planner.ErrRefused, 0},
+		{"token file is gone", cosmodouble.FailsClosed, func() (string, error) { return "", os.ErrNotExist }, planner.ErrUnavailable, 0},
+		{"token is empty", cosmodouble.FailsClosed, func() (string, error) { return "", nil }, planner.ErrUnavailable, 0},
+		{"token is no header", cosmodouble.FailsClosed, func() (string, error) { return "a\r\nb: c", nil }, planner.ErrUnavailable, 0},
 		{"roots all null", cosmodouble.NullRoots, nil, planner.ErrExecuted, 1},
 		{"data null with errors", cosmodouble.NullData, nil, planner.ErrRefused, 1},
 		{"starting", cosmodouble.Starting, nil, planner.ErrUnavailable, 0},

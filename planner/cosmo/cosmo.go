@@ -8,13 +8,11 @@
 package cosmo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,8 +44,6 @@ const canary = "{ __typename }"
 // wrongToken is refused by every router that checks tokens at all.
 const wrongToken = "planwarm-deliberately-wrong"
 
-const maxTokenBytes = 8 << 10
-
 // Options configure a Planner.
 type Options struct {
 	URL        string // of the GraphQL endpoint; required
@@ -75,23 +71,6 @@ type Options struct {
 	// after a hit is a sign.
 	WatchCanary string
 	Logger      *zap.Logger // nil: none
-}
-
-// FileToken returns a Token that reads a file anew for each request, so that
-// the token can be rotated.
-func FileToken(path string) func() (string, error) {
-	return func() (string, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("read token: %w", err)
-		}
-		defer func() { _ = f.Close() }() // read only: nothing can be lost
-		raw, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1))
-		if err != nil {
-			return "", fmt.Errorf("read token: %w", err)
-		}
-		return strings.TrimSpace(string(raw)), nil
-	}
 }
 
 // Planner plans in one Cosmo Router. It is safe for concurrent use.
@@ -133,13 +112,13 @@ func New(o Options) (*Planner, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("new cosmo planner: %w", errors.Join(faults...))
 	}
-	o.OwnClientName = or(o.OwnClientName, DefaultClientName)
-	o.WatchCanary = or(o.WatchCanary, DefaultWatchCanary)
-	o.Timeout = or(o.Timeout, DefaultTimeout)
-	o.MaxBody = or(o.MaxBody, DefaultMaxBody)
-	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
-	o.MetricsInterval = or(o.MetricsInterval, DefaultMetricsInterval)
-	o.Debounce = or(o.Debounce, DefaultDebounce)
+	o.OwnClientName = cmp.Or(o.OwnClientName, DefaultClientName)
+	o.WatchCanary = cmp.Or(o.WatchCanary, DefaultWatchCanary)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
+	o.WatchInterval = cmp.Or(o.WatchInterval, DefaultWatchInterval)
+	o.MetricsInterval = cmp.Or(o.MetricsInterval, DefaultMetricsInterval)
+	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
 	if op, err := planhttp.Read(o.WatchCanary, ""); err != nil || op.Kind != planhttp.Query {
 		return nil, errors.New("new cosmo planner: watch canary: not a query")
 	}
@@ -149,14 +128,6 @@ func New(o Options) (*Planner, error) {
 	p := &Planner{o: o, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}
 	p.gate = planhttp.NewGate(p.canary)
 	return p, nil
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // Probe sends the canary and proves whether plan-only requests are honoured

@@ -1,11 +1,12 @@
 package cosmo
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -61,9 +62,11 @@ var mutation = planner.Request{Query: "mutation M{checkout{id}}", OperationName:
 func TestPlanHeadersAndBody(t *testing.T) {
 	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.FailsClosed, Token: rightToken})
 	p := newPlanner(t, d, func(o *Options) { o.Token = right })
+	const text = `query A($s: Boolean!){product(id: "1"){id @skip(if: $s)}}`
+	sum := sha256.Sum256([]byte(text))
+	hash := hex.EncodeToString(sum[:])
 	_, err := p.Plan(t.Context(), planner.Request{
-		Query: "query A($s: Boolean!){product(id: \"1\"){id @skip(if: $s)}}", OperationName: "A", Client: "web@3.1",
-		PersistedHash: strings.Repeat("ab", 32), Conditions: map[string]bool{"s": true},
+		Query: text, OperationName: "A", Client: "web@3.1", PersistedHash: hash, Conditions: map[string]bool{"s": true},
 		Header: http.Header{
 			"x-feature-flag": {"beta"}, "Authorization": {"Bearer profile"},
 			"X-WG-Trace": {"true"}, "x-wg-include-query-plan": {"true"}, "X-Wg-Skip-Loader": {"false"}, "X-WG-Token": {"other"},
@@ -88,7 +91,7 @@ func TestPlanHeadersAndBody(t *testing.T) {
 		}
 	}
 	want := `{"query":"query A($s: Boolean!){product(id: \"1\"){id @skip(if: $s)}}","operationName":"A","variables":{"s":true},` +
-		`"extensions":{"persistedQuery":{"sha256Hash":"` + strings.Repeat("ab", 32) + `","version":1}}}`
+		`"extensions":{"persistedQuery":{"sha256Hash":"` + hash + `","version":1}}}`
 	if got := d.Bodies(); got[0] != `{"query":"{ __typename }"}` || got[1] != want {
 		t.Errorf("bodies %s", got)
 	}
@@ -155,6 +158,27 @@ func TestInvalidOperationsDoNotStopARun(t *testing.T) {
 	}
 	if n := len(d.Requests()); n != 3 {
 		t.Errorf("%d requests, want canary, the refused one and the good one", n)
+	}
+}
+
+// TestRefusedProfile: a header profile that the router does not take is no
+// refusal of ours, and shuts the gate for nobody.
+func TestRefusedProfile(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{})
+	p := newPlanner(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer old" {
+			http.Error(w, `{"errors":[{"message":"unauthorized"}]}`, http.StatusUnauthorized)
+			return
+		}
+		d.ServeHTTP(w, r)
+	}), nil)
+	old := query("A")
+	old.Header = http.Header{"Authorization": {"Bearer old"}}
+	if _, err := p.Plan(t.Context(), old); !errors.Is(err, planner.ErrProfile) || errors.Is(err, planner.ErrRefused) || !p.gate.Open() {
+		t.Fatalf("%v, open %v", err, p.gate.Open())
+	}
+	if _, err := p.Plan(t.Context(), query("A")); err != nil || len(d.Requests()) != 3 {
+		t.Fatalf("without it: %v, %d requests, want two canaries and the operation", err, len(d.Requests()))
 	}
 }
 
@@ -249,16 +273,31 @@ func TestOverTheNetwork(t *testing.T) {
 	}
 }
 
-func TestFileTokenRotates(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token")
-	token := FileToken(path)
-	for _, want := range []string{"one", "two"} {
-		if err := os.WriteFile(path, []byte(want+"\n"), 0o600); err != nil {
-			t.Fatal(err)
+// TestTokenIsExchanged: a secret file that is empty or away for a moment is no
+// word of the router. Nothing is sent meanwhile, and the next token is taken.
+func TestTokenIsExchanged(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{Mode: cosmodouble.FailsClosed, Token: rightToken})
+	token, fault := rightToken, error(nil)
+	p := newPlanner(t, d, func(o *Options) { o.Token = func() (string, error) { return token, fault } })
+	if _, err := p.Plan(t.Context(), query("A")); err != nil {
+		t.Fatal(err)
+	}
+	sent := len(d.Requests())
+	for _, c := range []struct {
+		token string
+		fault error
+	}{{"", nil}, {"", os.ErrNotExist}, {"a\nb", nil}, {strings.Repeat("x", 1<<20), nil}} {
+		token, fault = c.token, c.fault
+		if _, err := p.Plan(t.Context(), query("B")); !errors.Is(err, planner.ErrUnavailable) {
+			t.Errorf("%.10q, %v: %v", token, fault, err)
 		}
-		if got, err := token(); err != nil || got != want {
-			t.Errorf("%q, %v", got, err)
-		}
+	}
+	if n := len(d.Requests()); n != sent {
+		t.Errorf("%d requests were sent without a token", n-sent)
+	}
+	token, fault = rightToken, nil
+	if _, err := p.Plan(t.Context(), query("B")); err != nil || len(d.Executed()) != 0 {
+		t.Errorf("with the next token: %v, %d executed", err, len(d.Executed()))
 	}
 }
 

@@ -59,16 +59,16 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 	if err != nil {
 		return planner.Result{}, err
 	}
-	if err := p.judge(ctx, a); err != nil {
+	if err := p.judge(ctx, r, a); err != nil {
 		return planner.Result{}, err
 	}
 	return a.result(), nil
 }
 
 // judge decides what the answer to an operation means. An answer that can mean
-// two things (the operation is refused, or the router changed its mind about
-// us) is settled by the canary, which is never invalid.
-func (p *Planner) judge(ctx context.Context, a answer) error {
+// two things (the operation or its header profile is refused, or the router
+// changed its mind about us) is settled by the canary.
+func (p *Planner) judge(ctx context.Context, r planner.Request, a answer) error {
 	switch a.verdict() {
 	case verdictPlanned:
 		return nil
@@ -79,10 +79,7 @@ func (p *Planner) judge(ctx context.Context, a answer) error {
 	case verdictUnproven:
 		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
 	}
-	if err := p.gate.Probe(ctx); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	return p.gate.Settle(ctx, r, a.status)
 }
 
 // send posts one request. Its errors wrap a sentinel of package planner and
@@ -108,7 +105,7 @@ func (p *Planner) send(ctx context.Context, r planner.Request, token func() (str
 	if body.Err != nil {
 		return answer{}, planhttp.TransportError(ctx, body.Err)
 	}
-	return a, a.fault()
+	return a, planhttp.StatusError(a.status, a.header)
 }
 
 // reserved are our own headers. X-WG-Trace and X-WG-Include-Query-Plan would
@@ -133,13 +130,9 @@ func (p *Planner) request(ctx context.Context, r planner.Request, token func() (
 	if token == nil {
 		return req, nil
 	}
-	t, err := token()
+	t, err := planhttp.Token(token)
 	if err != nil {
-		// Without its token the request would be executed.
-		return nil, fmt.Errorf("%w: %w", planner.ErrRefused, err)
-	}
-	if !planhttp.HeaderValue(t, maxTokenBytes) {
-		return nil, fmt.Errorf("%w: the token is empty, too long, or no header value", planner.ErrRefused)
+		return nil, err
 	}
 	req.Header.Set("X-WG-Token", t)
 	return req, nil

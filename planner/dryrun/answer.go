@@ -41,25 +41,25 @@ func (a answer) canary() error {
 
 // judge decides what the answer to an operation means; planned says that its
 // dialect knows it for a refusal after planning. What can mean two things (the
-// operation is refused, or the router changed its mind about us) is settled by
-// the canary, which is never invalid.
-func (r *Router) judge(ctx context.Context, a answer, planned bool) error {
+// operation or its header profile is refused, or the router changed its mind
+// about us) is settled by the canary.
+func (r *Router) judge(ctx context.Context, q planner.Request, a answer, planned bool) error {
 	switch {
 	case a.executed():
 		return planner.ErrExecuted
 	case planned:
 		return nil
-	case a.status == http.StatusOK && a.body.Plan && (a.body.Whole || a.body.Cut):
-		// Both routers write data before extensions: none comes behind the bound.
+	case a.status == http.StatusOK && a.body.Plan && a.body.Whole:
 		return nil
+	case a.status == http.StatusOK && a.body.Plan && a.body.Cut:
+		// Both routers write data before extensions, so that none should come
+		// behind the bound; that the header is honoured still, the canary says.
+		return r.gate.Probe(ctx)
 	case a.body.Failed && a.body.Whole && a.status < http.StatusInternalServerError &&
 		a.status != http.StatusUnauthorized && a.status != http.StatusForbidden:
 		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
 	case a.status < http.StatusBadRequest:
 		return fmt.Errorf("%w: status %d with neither plan nor data", planner.ErrRefused, a.status)
 	}
-	if err := r.gate.Probe(ctx); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	return r.gate.Settle(ctx, q, a.status)
 }

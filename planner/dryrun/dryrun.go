@@ -9,6 +9,7 @@
 package dryrun
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +33,6 @@ const (
 	// DefaultDebounce leaves a second of the two in which a reload is answered.
 	DefaultDebounce = time.Second
 )
-
-const maxTokenBytes = 8 << 10
 
 // Canary is a query that these routers have to plan: one with a real field,
 // since __typename alone is answered without a plan.
@@ -116,24 +115,16 @@ func New(d Dialect, o Options) (*Router, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("new %s: %w", d.Component, errors.Join(faults...))
 	}
-	o.Timeout = or(o.Timeout, DefaultTimeout)
-	o.MaxBody = or(o.MaxBody, DefaultMaxBody)
-	o.WatchInterval = or(o.WatchInterval, DefaultWatchInterval)
-	o.Debounce = or(o.Debounce, DefaultDebounce)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
+	o.WatchInterval = cmp.Or(o.WatchInterval, DefaultWatchInterval)
+	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
 	r := &Router{o: o, d: d, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", d.Component))}
 	r.gate = planhttp.NewGate(r.canary)
 	return r, nil
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // Probe sends the canary and proves whether dry runs are honoured now.
@@ -196,7 +187,7 @@ func (r *Router) plan(ctx context.Context, q planner.Request) (planner.Result, e
 		return planner.Result{}, err
 	}
 	planned := r.d.Planned != nil && r.d.Planned(op, a.status, a.body)
-	if err := r.judge(ctx, a, planned); err != nil {
+	if err := r.judge(ctx, q, a, planned); err != nil {
 		return planner.Result{}, err
 	}
 	return planner.Result{Took: a.took}, nil // neither router tells a hit
@@ -241,16 +232,8 @@ func (r *Router) request(ctx context.Context, q planner.Request, variables json.
 	if r.o.OwnVersion != "" {
 		req.Header.Set(r.d.ClientVersion, r.o.OwnVersion)
 	}
-	if r.o.Token == nil || req.Header.Get("Authorization") != "" {
-		return req, nil
+	if err := planhttp.Authorize(req, r.o.Token); err != nil {
+		return nil, err
 	}
-	token, err := r.o.Token()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", planner.ErrRefused, err)
-	}
-	if !planhttp.HeaderValue(token, maxTokenBytes) {
-		return nil, fmt.Errorf("%w: the token is empty, too long, or no header value", planner.ErrRefused)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
 	return req, nil
 }

@@ -111,6 +111,45 @@ func TestAnswersToAnOperation(t *testing.T) {
 	}
 }
 
+// TestPlanBeyondTheBound: nothing is known of what follows, so that the canary
+// has to say that the header is honoured still.
+func TestPlanBeyondTheBound(t *testing.T) {
+	const long = `{"extensions":{"plan":{"kind":"QueryPlan","text":["a","b","c"`
+	for canaryBody, want := range map[string]error{good: nil, `{"data":{"me":null}}`: planner.ErrExecuted, "<html>": planner.ErrRefused} {
+		s := &scripted{status: 200, body: long + strings.Repeat(`,"d"`, 100) + "]}}}", canaryStatus: 200, canaryBody: good}
+		r := newRouter(t, s, func(o *Options) { o.MaxBody = int64(len(long)) })
+		if err := r.Probe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.canaryBody = canaryBody
+		if _, err := r.Plan(t.Context(), planner.Request{Query: "{me{id}}"}); !errors.Is(err, want) || s.canaries != 2 || s.operations != 1 {
+			t.Errorf("%s: %v after %d canaries", canaryBody, err, s.canaries)
+		}
+		if r.gate.Open() != (want == nil) {
+			t.Errorf("%s: open %v", canaryBody, r.gate.Open())
+		}
+	}
+}
+
+// TestRefusedProfile: a refusal of the profile leaves the gate open, whose
+// canary goes without it.
+func TestRefusedProfile(t *testing.T) {
+	s := &scripted{status: 401, body: `{"errors":[{}]}`, canaryStatus: 200, canaryBody: good}
+	r := newRouter(t, s, nil)
+	q := planner.Request{Query: "{me{id}}", Header: http.Header{"Authorization": {"Bearer old"}}}
+	if _, err := r.Plan(t.Context(), q); !errors.Is(err, planner.ErrProfile) || errors.Is(err, planner.ErrRefused) || !r.gate.Open() {
+		t.Errorf("%v, open %v", err, r.gate.Open())
+	}
+	s.status = 403 // to this operation, perhaps, and not to others
+	if _, err := r.Plan(t.Context(), q); !errors.Is(err, planner.ErrInvalid) || !r.gate.Open() {
+		t.Errorf("forbidden: %v, open %v", err, r.gate.Open())
+	}
+	s.status, s.canaryStatus, s.canaryBody = 401, 401, s.body // nor without it any longer
+	if _, err := r.Plan(t.Context(), q); !errors.Is(err, planner.ErrRefused) || r.gate.Open() {
+		t.Errorf("to the canary too: %v, open %v", err, r.gate.Open())
+	}
+}
+
 func TestAnswersToTheCanary(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -183,9 +222,9 @@ func TestTokens(t *testing.T) {
 		"none":             {nil, nil, "", nil},
 		"token":            {func() (string, error) { return "t", nil }, nil, "Bearer t", nil},
 		"profile goes on":  {func() (string, error) { return "t", nil }, http.Header{"authorization": {"Bearer p"}}, "Bearer p", nil},
-		"empty":            {func() (string, error) { return "", nil }, nil, "", planner.ErrRefused},
-		"no header value":  {func() (string, error) { return "a\nb", nil }, nil, "", planner.ErrRefused},
-		"cannot be read":   {func() (string, error) { return "", io.ErrUnexpectedEOF }, nil, "", planner.ErrRefused},
+		"empty":            {func() (string, error) { return "", nil }, nil, "", planner.ErrUnavailable},
+		"no header value":  {func() (string, error) { return "a\nb", nil }, nil, "", planner.ErrUnavailable},
+		"cannot be read":   {func() (string, error) { return "", io.ErrUnexpectedEOF }, nil, "", planner.ErrUnavailable},
 		"profile replaces": {nil, http.Header{"X-Plan": {"no"}, "X-Name": {"web"}, "X-Version": {"9"}}, "", nil},
 	} {
 		s := &scripted{canaryStatus: 200, canaryBody: good, status: 200, body: good}

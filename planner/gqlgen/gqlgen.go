@@ -140,6 +140,8 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 		return planner.Result{}, planner.ErrExecuted
 	case a.missing(left):
 		return planner.Result{Took: a.took}, nil
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+		return planner.Result{}, p.gate.Settle(ctx, r, a.status)
 	case a.status >= http.StatusInternalServerError:
 		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
 	case !a.Whole || !a.Failed:
@@ -205,8 +207,6 @@ func (p *Planner) send(ctx context.Context, r planner.Request) (answer, error) {
 		return a, nil
 	case a.Err != nil:
 		return a, planhttp.TransportError(ctx, a.Err)
-	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
 	}
 	return a, planhttp.StatusError(a.status, res.Header)
 }

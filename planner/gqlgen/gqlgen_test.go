@@ -216,11 +216,11 @@ func TestToken(t *testing.T) {
 		t.Errorf("%v, %v", err, got.Load())
 	}
 	secret = "two\nlines"
-	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrRefused) || strings.Contains(err.Error(), "lines") {
+	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrUnavailable) || strings.Contains(err.Error(), "lines") {
 		t.Errorf("a token that is none: %v", err)
 	}
 	fault = errors.New("no such file")
-	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrRefused) {
+	if err := p.Probe(t.Context()); !errors.Is(err, planner.ErrUnavailable) {
 		t.Errorf("a token that cannot be read: %v", err)
 	}
 }

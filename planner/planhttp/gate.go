@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/planwarm/planwarm/planner"
@@ -92,6 +93,20 @@ func (g *Gate) Learn(err error) {
 		// answer has proven nothing.
 		g.Distrust()
 	}
+}
+
+// Settle finds out what a refusal of r by status is about, through the canary,
+// which is never invalid and goes without a header profile: the router no
+// longer takes our requests, or not under this profile, or not this operation.
+// The first alone shuts the gate.
+func (g *Gate) Settle(ctx context.Context, r planner.Request, status int) error {
+	if err := g.Probe(ctx); err != nil {
+		return err
+	}
+	if len(r.Header) > 0 && status == http.StatusUnauthorized {
+		return fmt.Errorf("%w: status %d", planner.ErrProfile, status)
+	}
+	return fmt.Errorf("%w: status %d", planner.ErrInvalid, status)
 }
 
 // Distrust asks for a new canary before the next request.

@@ -11,6 +11,8 @@ package planhttp
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +75,9 @@ func Get(ctx context.Context, c *http.Client, address string, timeout time.Durat
 
 // NewRequest is a POST of r to a GraphQL endpoint with these variables and the
 // headers of r's profile, less the reserved ones. Persisted operations are
-// named by their hash beside the text.
+// named by their hash beside the text, unless it is that of another text: a
+// router may take the operation that it keeps under the hash, which nobody
+// here has read and which may be a mutation.
 func NewRequest(ctx context.Context, address string, r planner.Request, variables any, reserved ...string) (*http.Request, error) {
 	body := struct {
 		Query         string               `json:"query"`
@@ -81,7 +85,7 @@ func NewRequest(ctx context.Context, address string, r planner.Request, variable
 		Variables     any                  `json:"variables,omitempty"`
 		Extensions    *manifest.Extensions `json:"extensions,omitempty"`
 	}{Query: r.Query, OperationName: r.OperationName, Variables: variables}
-	if r.PersistedHash != "" {
+	if r.PersistedHash != "" && hashes(r.PersistedHash, r.Query) {
 		body.Extensions = &manifest.Extensions{PersistedQuery: &manifest.PersistedQuery{SHA256Hash: r.PersistedHash, Version: 1}}
 	}
 	raw, err := json.Marshal(body)
@@ -96,6 +100,17 @@ func NewRequest(ctx context.Context, address string, r planner.Request, variable
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	return req, nil
+}
+
+// hashes says whether a hash is that of a text, as it is or without the blank
+// space around it, as a file has it that ends with a line.
+func hashes(hash, text string) bool {
+	for _, t := range []string{text, strings.TrimSpace(text)} {
+		if sum := sha256.Sum256([]byte(t)); hash == hex.EncodeToString(sum[:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // transportHeaders belong to the connection, or to how a body is written, and

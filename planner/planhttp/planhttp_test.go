@@ -2,6 +2,8 @@ package planhttp
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -59,6 +61,37 @@ func TestNewRequestKeepsReservedHeaders(t *testing.T) {
 	if body, err := io.ReadAll(req.Body); err != nil || string(body) != `{"query":"{a}"}` {
 		t.Errorf("%s, %v", body, err)
 	}
+}
+
+// TestNewRequestNamesNoOtherText: a router would take what it keeps under the
+// hash, and only the text was read for what it is.
+func TestNewRequestNamesNoOtherText(t *testing.T) {
+	for _, c := range []struct {
+		text, hash string
+		sent       bool
+	}{
+		{"{a}", shaOf("{a}"), true},
+		{"{a}\n", shaOf("{a}\n"), true},
+		{"{a}\n", shaOf("{a}"), true}, // a file with an end of line
+		{"{a}", shaOf("{a}\n"), false},
+		{"{a}", shaOf("mutation{a}"), false},
+		{"{a}", strings.ToUpper(shaOf("{a}")), false},
+		{"{a}", "", false},
+	} {
+		req, err := NewRequest(t.Context(), "http://router.test/", planner.Request{Query: c.text, PersistedHash: c.hash}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(req.Body)
+		if err != nil || strings.Contains(string(body), "persistedQuery") != c.sent {
+			t.Errorf("%q with %.8s: %s, %v", c.text, c.hash, body, err)
+		}
+	}
+}
+
+func shaOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 func TestReadOperation(t *testing.T) {
