@@ -97,7 +97,7 @@ func (p *Planner) send(ctx context.Context, r planner.Request, token func() (str
 		return answer{}, planhttp.TransportError(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }() // the answer is read already
-	body := planhttp.ReadAnswer(res.Body, p.o.MaxBody, "")
+	body := planhttp.ReadResponse(ctx, res.Body, p.o.MaxBody, "")
 	a := answer{status: res.StatusCode, header: res.Header, proof: prove(body), took: time.Since(start)}
 	if a.proof == proofExecuted {
 		return a, nil // the most important thing that an answer can say, whatever else it says

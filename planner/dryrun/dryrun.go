@@ -208,7 +208,7 @@ func (r *Router) send(ctx context.Context, q planner.Request, variables json.Raw
 		return answer{}, planhttp.TransportError(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := answer{status: res.StatusCode, body: planhttp.ReadAnswer(res.Body, r.o.MaxBody, r.d.Extension), took: time.Since(start)}
+	a := answer{status: res.StatusCode, body: planhttp.ReadResponse(ctx, res.Body, r.o.MaxBody, r.d.Extension), took: time.Since(start)}
 	if a.executed() {
 		return a, nil // the most important thing that an answer can say, whatever else it says
 	}

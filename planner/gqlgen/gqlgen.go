@@ -200,7 +200,7 @@ func (p *Planner) send(ctx context.Context, r planner.Request) (answer, error) {
 	defer func() { _ = res.Body.Close() }() // the answer is read already
 	var kept bytes.Buffer
 	a := answer{status: res.StatusCode}
-	a.Answer = planhttp.ReadAnswer(io.TeeReader(res.Body, &kept), p.o.MaxBody, "")
+	a.Answer = planhttp.ReadResponse(ctx, io.TeeReader(res.Body, &kept), p.o.MaxBody, "")
 	a.took, a.body = time.Since(start), kept.Bytes()
 	switch {
 	case a.Data == planhttp.DataValue:

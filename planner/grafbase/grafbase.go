@@ -155,7 +155,7 @@ func (p *Planner) send(ctx context.Context, r planner.Request, variables json.Ra
 		return 0, planhttp.TransportError(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := planhttp.ReadAnswer(res.Body, p.o.MaxBody, "")
+	a := planhttp.ReadResponse(ctx, res.Body, p.o.MaxBody, "")
 	took := time.Since(start)
 	switch err := planhttp.StatusError(res.StatusCode, res.Header); {
 	case a.Data == planhttp.DataValue, a.Data == planhttp.DataNull && a.Whole:

@@ -128,7 +128,7 @@ func (b *bare) send(ctx context.Context, r planner.Request) (bareAnswer, error) 
 		return bareAnswer{}, planhttp.TransportError(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := bareAnswer{status: res.StatusCode, Answer: planhttp.ReadAnswer(res.Body, b.o.MaxBody, ""), took: time.Since(start)}
+	a := bareAnswer{status: res.StatusCode, Answer: planhttp.ReadResponse(ctx, res.Body, b.o.MaxBody, ""), took: time.Since(start)}
 	switch {
 	case a.Data == planhttp.DataValue:
 		return a, nil

@@ -159,7 +159,7 @@ func (p *Planner) read(ctx context.Context, res *http.Response, start time.Time)
 	var body bytes.Buffer
 	a := answer{
 		status: res.StatusCode,
-		Answer: planhttp.ReadAnswer(io.TeeReader(res.Body, &body), p.o.MaxBody, "planwarm"),
+		Answer: planhttp.ReadResponse(ctx, io.TeeReader(res.Body, &body), p.o.MaxBody, "planwarm"),
 		took:   time.Since(start),
 	}
 	switch {

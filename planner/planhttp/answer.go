@@ -1,6 +1,7 @@
 package planhttp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -45,6 +46,17 @@ func ReadAnswer(r io.Reader, bound int64, extension string) Answer {
 	a := s.a
 	a.Cut, a.Err = src.cut, src.err
 	a.Whole = a.Whole && src.err == nil && !src.cut
+	return a
+}
+
+// ReadResponse is ReadAnswer for the body of a response to a request under ctx.
+// When ctx ends in the middle of it, the body may seem to end as if all of it
+// had come: the router notices that we are gone before the body notices.
+func ReadResponse(ctx context.Context, body io.Reader, bound int64, extension string) Answer {
+	a := ReadAnswer(body, bound, extension)
+	if a.Err == nil && !a.Whole && !a.Cut {
+		a.Err = ctx.Err()
+	}
 	return a
 }
 

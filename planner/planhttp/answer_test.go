@@ -1,6 +1,7 @@
 package planhttp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -65,6 +66,27 @@ func TestReadAnswerStopsAtItsBound(t *testing.T) {
 	got := ReadAnswer(io.MultiReader(strings.NewReader(`{"extensions":{"plan":1}}`), iotest.ErrReader(broken)), 1000, "plan")
 	if !errors.Is(got.Err, broken) || got.Whole {
 		t.Errorf("broken connection: %+v", got)
+	}
+}
+
+// TestReadResponseCutByItsTime: a body that seems to end when the time is up
+// did not come whole. What came before that counts, and a whole answer does.
+func TestReadResponseCutByItsTime(t *testing.T) {
+	for body, want := range map[string]Answer{
+		`{"data":null,"extensions":{`: {Data: DataNull, Err: context.Canceled},
+		``:                            {Err: context.Canceled},
+		`{"data":{`:                   {Data: DataValue}, // read no further
+		`{"data":null}`:               {Data: DataNull, Whole: true},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cut := io.MultiReader(strings.NewReader(body), readerFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF }))
+		if got := ReadResponse(ctx, cut, 1000, "plan"); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", body, got, want)
+		}
+		cancel()
+		if got := ReadResponse(t.Context(), strings.NewReader(body), 1000, "plan"); got.Err != nil {
+			t.Errorf("%s, in time: %+v", body, got)
+		}
 	}
 }
 
