@@ -31,7 +31,8 @@ func newPlannerAt(r config.Router, client *http.Client, types schemaSource, log 
 		return apollogateway.New(apollogateway.Options{URL: r.URL, Client: client, Token: tokenOf(r.TokenFile), Canary: r.Canary, OwnVersion: version})
 	case config.RouterHiveGateway:
 		return hivegateway.New(hivegateway.Options{
-			URL: r.URL, Client: client, Token: tokenOf(r.TokenFile), MetricsURL: r.MetricsURL, Canary: r.Canary, OwnVersion: version, Lifetime: r.PlanLifetime.Std(),
+			URL: r.URL, Client: client, Token: tokenOf(r.TokenFile), ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Canary: r.Canary,
+			OwnVersion: version, Lifetime: r.PlanLifetime.Std(),
 		})
 	case config.RouterApollo:
 		return apollo.New(dryRun(r, client, types, log))

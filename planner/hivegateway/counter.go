@@ -24,8 +24,10 @@ type counter struct {
 	next  time.Time
 }
 
-// look returns a sign when the count went up, or began anew with the process. A
-// page that cannot be had says nothing.
+// look returns a sign when the count is another one than before: it went up, or
+// began anew with the process. A gateway that loads one schema at each start
+// counts 1 each time, so a restart need not show here. A page that cannot be had
+// says nothing.
 func (c *counter) look(ctx context.Context) string {
 	if c.o.MetricsURL == "" || time.Now().Before(c.next) {
 		return ""

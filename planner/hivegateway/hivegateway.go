@@ -38,8 +38,11 @@ type Options struct {
 	// Token returns the token that the plug-in has; nil: there is no plug-in, and
 	// only operations with a required variable are planned.
 	Token      func() (string, error)
-	MetricsURL string       // Prometheus page; "" leaves this sign out
-	Client     *http.Client // nil: one of our own
+	MetricsURL string // Prometheus page; "" leaves this sign out
+	// ReadyURL tells of restarts, which the plug-in tells better: it is asked
+	// without one only. "" leaves this sign out.
+	ReadyURL string
+	Client   *http.Client // nil: one of our own
 	// Canary is a query with a real field and without a required variable; ""
 	// takes the one that the plug-in names.
 	Canary                  string
@@ -78,8 +81,11 @@ func New(o Options) (Planner, error) {
 }
 
 func build(o Options) (channel, error) {
-	if o.MetricsURL != "" {
-		if err := planhttp.CheckURL("metrics url", o.MetricsURL); err != nil {
+	for _, page := range []struct{ name, url string }{{"metrics url", o.MetricsURL}, {"ready url", o.ReadyURL}} {
+		if page.url == "" {
+			continue
+		}
+		if err := planhttp.CheckURL(page.name, page.url); err != nil {
 			return nil, err
 		}
 	}
@@ -90,9 +96,13 @@ func build(o Options) (channel, error) {
 	o.Client = planhttp.Client(o.Client)
 	ends := newExpiry(o.Lifetime)
 	counter := &counter{o: o}
+	restarts := &planhttp.Restarts{Client: o.Client}
+	if o.Token == nil {
+		restarts.ReadyURL = o.ReadyURL
+	}
 	also := func(ctx context.Context, sign string) string {
-		counted := counter.look(ctx)
-		sign = cmp.Or(sign, counted)
+		restarted, counted := restarts.Look(ctx), counter.look(ctx)
+		sign = cmp.Or(sign, restarted, counted)
 		if sign != "" {
 			ends.clear() // the plans are gone with the graph
 		} else if ends.due(time.Now()) {

@@ -14,6 +14,7 @@ import (
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/hook"
 	"github.com/planwarm/planwarm/planner/hook/hookdouble"
+	"github.com/planwarm/planwarm/planner/planhttp"
 	"github.com/planwarm/planwarm/warmer"
 )
 
@@ -167,9 +168,10 @@ func TestReloadEndsAllPlans(t *testing.T) {
 				p := newPlanner(t, d, func(o *Options) { o.Token, o.MetricsURL = c.token, "http://gateway.test/metrics" })
 				signs := watch(t, p, items(5))
 				time.Sleep(30 * time.Minute)
+				synctest.Wait()
 				d.Reload()
 				time.Sleep(5 * time.Second)
-				// Where both signs can be seen, either comes first.
+				// Where both signs can be seen, the counter can come later.
 				if got := signs(); !slices.Contains(got, c.sign) || d.Plannings() != 10 {
 					t.Fatalf("signs %q, %d plannings", got, d.Plannings())
 				}
@@ -177,6 +179,40 @@ func TestReloadEndsAllPlans(t *testing.T) {
 				time.Sleep(40 * time.Minute) // the hour of the plans that are gone
 				if got := signs(); len(got) != before {
 					t.Errorf("signs %q: plans that are gone ended once more", got)
+				}
+			})
+		})
+	}
+}
+
+// TestRestartWithoutPlugIn: a gateway that starts anew counts as many schemas as
+// before, so its readiness has to tell. With the plug-in readiness adds no sign.
+func TestRestartWithoutPlugIn(t *testing.T) {
+	for name, c := range map[string]struct {
+		token func() (string, error)
+		mode  hookdouble.Mode
+		sign  string
+	}{
+		"left out": {nil, hookdouble.NotInstalled, planhttp.SignReady},
+		"plug-in":  {right, hookdouble.Honoured, hook.SignInstance},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := hookdouble.New(hookdouble.Options{Token: "right", Mode: c.mode})
+				p := newPlanner(t, d, func(o *Options) {
+					o.Token, o.MetricsURL, o.ReadyURL = c.token, "http://gateway.test/metrics", "http://gateway.test/readiness"
+				})
+				signs := watch(t, p, items(5))
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				d.SetMode(hookdouble.Starting)
+				d.Restart()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				d.SetMode(c.mode)
+				time.Sleep(2 * time.Second)
+				if got := signs(); !slices.Equal(got, []string{c.sign}) || d.Plannings() != 10 {
+					t.Errorf("signs %q, %d plannings", got, d.Plannings())
 				}
 			})
 		})
@@ -255,7 +291,8 @@ func TestExpiryIsBounded(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	for name, o := range map[string]Options{
-		"url": {URL: "x"}, "metrics url": {URL: "http://x", MetricsURL: "y"}, "lifetime": {URL: "http://x", Lifetime: -1},
+		"url": {URL: "x"}, "metrics url": {URL: "http://x", MetricsURL: "y"},
+		"ready url": {URL: "http://x", ReadyURL: "y"}, "lifetime": {URL: "http://x", Lifetime: -1},
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

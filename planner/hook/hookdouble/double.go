@@ -172,10 +172,14 @@ func (d *Double) MostAtOnce() int {
 	return d.mostAtOnce
 }
 
-// ServeHTTP answers /graphql and /metrics.
+// ServeHTTP answers /graphql, /metrics and /readiness.
 func (d *Double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/metrics" {
+	switch r.URL.Path {
+	case "/metrics":
 		d.metrics(w)
+		return
+	case "/readiness":
+		d.readiness(w)
 		return
 	}
 	var b Body
@@ -328,6 +332,14 @@ func (d *Double) metrics(w http.ResponseWriter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_, _ = fmt.Fprintf(w, "graphql_envelop_schema_change{schema=\"x\"} %d\n", d.schema)
+}
+
+func (d *Double) readiness(w http.ResponseWriter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.o.Mode == Starting {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
 }
 
 // typenameOnly is for the texts of our own canaries.
