@@ -1,7 +1,5 @@
 //go:build routers
 
-// Package deploy tests planwarm on the real gateways from npm: make test-routers
-// installs them and runs this.
 package deploy
 
 import (

@@ -16,7 +16,7 @@ export interface Options {
    * token can be rotated. Without one every plan-only request is refused.
    */
   token?: string | (() => string | undefined);
-  /** Operations that may wait while another one is planned; default 16. */
+  /** Operations that may be under way or wait for their turn; default 16. */
   maxWaiting?: number;
   /** Shortest pause after each operation, in ms; default 5. */
   minPauseMs?: number;

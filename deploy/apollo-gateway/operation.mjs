@@ -43,13 +43,20 @@ export function placeholders(schema, operation, given = {}) {
 
 const SCALARS = { Int: 0, Float: 0, String: '', ID: '', Boolean: false };
 
-function valueOf(type) {
-  if (isNonNullType(type)) return valueOf(type.ofType);
+// valueOf is undefined for a type that every value of is inside another one of
+// it: no request can have such a variable.
+function valueOf(type, around = []) {
+  if (isNonNullType(type)) return valueOf(type.ofType, around);
   if (isListType(type)) return [];
   if (isEnumType(type)) return type.getValues()[0].name;
   if (!isInputObjectType(type)) return SCALARS[type.name] ?? '';
+  if (around.includes(type)) return undefined;
   const fields = Object.values(type.getFields());
-  // A list of one-of types has one field exactly; every other one has what is required.
-  const wanted = type.isOneOf ? fields.slice(0, 1) : fields.filter(isRequiredInputField);
-  return Object.fromEntries(wanted.map((f) => [f.name, valueOf(f.type)]));
+  const valued = (list) => list.map((f) => [f.name, valueOf(f.type, [...around, type])]);
+  if (type.isOneOf) { // exactly one field, whichever has a value
+    const one = valued(fields).find(([, value]) => value !== undefined);
+    return one && Object.fromEntries([one]);
+  }
+  const all = valued(fields.filter(isRequiredInputField));
+  return all.every(([, value]) => value !== undefined) ? Object.fromEntries(all) : undefined;
 }
