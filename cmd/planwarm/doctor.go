@@ -30,10 +30,10 @@ func newDoctorCmd(c *cli) *cobra.Command {
 sidecar that runs with this configuration, and say in plain words what is missing
 for telemetry, plan-only requests, hit signals and reload signs.
 
-The file is a Cosmo Router's, Apollo Router's or Hive Router's YAML, or the source
-of a Hive Gateway or Apollo Gateway, or a grafbase.toml. It is only read, and of what is in it nothing
-but keys is printed. What the router is given by environment variables is not seen,
-unless they are set here too.
+The file is a Cosmo Router's, Apollo Router's or Hive Router's YAML, the source of
+a Hive Gateway or Apollo Gateway, or a grafbase.toml. It is only read, and of what
+is in it nothing but keys is printed. What the router is given by environment
+variables is not seen, unless they are set here too.
 
 A running router is sent its canary, which a router that ignores the plan-only
 header executes: at most one for each router, and the output says so. Nothing

@@ -52,7 +52,10 @@ func (e *examination) examineRouter(ctx context.Context, r config.Router, types 
 	}
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
-	live := &doctor.Live{Router: name, Pulls: r.Kind == config.RouterCosmo}
+	live := &doctor.Live{
+		Router: name, Pulls: r.Kind == config.RouterCosmo,
+		PlugIn: r.Kind == config.RouterApolloGateway || r.Kind == config.RouterHiveGateway && r.TokenFile != "",
+	}
 	live.Probe = p.Probe(ctx)
 	e.canaries++
 	if safe, ok := p.(planner.MutationSafe); ok && live.Probe == nil {
@@ -76,10 +79,7 @@ func (e *examination) examineRouter(ctx context.Context, r config.Router, types 
 // metricsPage looks for what tells of reloads.
 func metricsPage(ctx context.Context, r config.Router) doctor.PageState {
 	names := reloadSeries[r.Kind]
-	switch {
-	case len(names) == 0:
-		return doctor.PageGood // its plug-in tells of reloads
-	case r.MetricsURL == "":
+	if r.MetricsURL == "" {
 		return doctor.PageNone
 	}
 	var series []planhttp.Series

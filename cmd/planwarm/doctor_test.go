@@ -257,7 +257,7 @@ func TestDoctorText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Cosmo Router, router.yaml\n", "its defaults are taken", "\nTelemetry\n  ✗ error    telemetry  [cosmo-otlp-elsewhere]\n",
-		"Here: 64 plans, a list of up to 100.", "execution_plan_cache_size: 1024 }", "? unknown  not told: graph.token is an environment variable",
+		"Here: room for 64 plans, a list of up to 100.", "execution_plan_cache_size: 1024 }", "? unknown  not told: graph.token is an environment variable",
 		"lines for the router's configuration:\n", "  ✓ ok       ", "cdn: { url: http://127.0.0.1:7661 }",
 	} {
 		if !strings.Contains(out.String(), want) && !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {

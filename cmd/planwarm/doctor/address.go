@@ -1,12 +1,14 @@
 package doctor
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/warmer"
 )
 
@@ -77,9 +79,15 @@ func (in *Input) reachesOTLP(raw string) bool {
 	return o.HTTP != "" && reaches(raw, o.HTTP) || o.GRPC != "" && reaches(raw, o.GRPC)
 }
 
-// operations is how many operations planwarm may send to the router at most.
-func (in *Input) operations() int {
+// listed is how many plans planwarm may make in the router at most. Where plans
+// are found by the exact text, each operation is one with its name and another
+// one without.
+func (in *Input) listed() int {
 	n := in.Graph.Manifest.MaxOperations
+	switch in.Target.Kind {
+	case config.RouterApollo, config.RouterGrafbase:
+		n *= 2
+	}
 	c := warmer.Capacity{PlanCacheSize: in.Target.PlanCacheSize, PullRate: in.Target.Pull.ItemsPerSecond, PullTimeout: in.Target.Pull.Timeout.Std()}
 	if limit := c.Limit(); limit > 0 {
 		n = min(n, limit)
@@ -94,11 +102,16 @@ func (in *Input) operations() int {
 const share = 0.9
 
 // fits says whether planwarm's list fits into so many plans.
-func (in *Input) fits(plans float64) bool { return float64(in.operations()) <= plans*share }
+func (in *Input) fits(plans float64) bool { return float64(in.listed()) <= plans*share }
+
+// sizes are those of a cache and of planwarm's list, for people.
+func (in *Input) sizes(plans float64) string {
+	return fmt.Sprintf("room for %.0f plans, a list of up to %d", plans, in.listed())
+}
 
 // pullAdvice is the rate, at a time-out of 30 s, and the cache that the list needs.
 func (in *Input) pullAdvice() (rate, cache int) {
-	n := float64(in.operations())
+	n := float64(in.listed())
 	rate = max(50, int(math.Ceil(n/(30*time.Second).Seconds()/share)))
 	return rate, max(1024, int(math.Ceil(n/share)))
 }

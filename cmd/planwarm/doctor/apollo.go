@@ -1,8 +1,8 @@
 package doctor
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 )
 
 const apolloListen = "127.0.0.1:4000" // the router's default
@@ -25,7 +25,7 @@ var apolloRouter = []Check{
 		ID: "apollo-otlp-off", Subject: ApolloRouter, Topic: Telemetry, Severity: Error, In: RouterFile,
 		Good:  "traces are exported",
 		Means: "No traces are exported over OTLP: planwarm learns neither operations nor planning times.",
-		Fix:   "telemetry: { exporters: { tracing: { otlp: { enabled: true, endpoint: \"{otlp}/v1/traces\", protocol: http } } } }",
+		Fix:   "telemetry: { exporters: { tracing: { otlp: { enabled: true, endpoint: \"{otlp}\", protocol: http } } } }",
 		run: func(l *look) verdict {
 			return when(!l.apolloOTLP().at("enabled").boolean(false), "telemetry.exporters.tracing.otlp.enabled")
 		},
@@ -34,7 +34,7 @@ var apolloRouter = []Check{
 		ID: "apollo-otlp-elsewhere", Subject: ApolloRouter, Topic: Telemetry, Severity: Warning, In: RouterFile,
 		Good:  "traces are sent to planwarm",
 		Means: "Traces go to another address than planwarm's: right only when what is there, such as a collector, passes them on.",
-		Fix:   "telemetry: { exporters: { tracing: { otlp: { enabled: true, endpoint: \"{otlp}/v1/traces\", protocol: http } } } }",
+		Fix:   "telemetry: { exporters: { tracing: { otlp: { enabled: true, endpoint: \"{otlp}\", protocol: http } } } }",
 		run: func(l *look) verdict {
 			o := l.apolloOTLP()
 			if !o.at("enabled").boolean(false) {
@@ -64,6 +64,16 @@ var apolloRouter = []Check{
 		Means: "Spans do not hold the name of operations. The name is part of the key of a plan: operations are then warmed as if clients sent none.",
 		Fix:   "telemetry: { instrumentation: { spans: { supergraph: { attributes: { graphql.operation.name: true } } } } }",
 		run:   func(l *look) verdict { return l.apolloSpanAttribute("graphql.operation.name") },
+	},
+	{
+		ID: "apollo-client-name-attribute-off", Subject: ApolloRouter, Topic: Telemetry, Severity: Warning, In: RouterFile,
+		Good:  "planwarm's own requests can be told from live ones",
+		Means: "Spans do not hold the client's name, as is the default. planwarm's dry runs then look like live requests, and the list would feed itself.",
+		Fix:   "telemetry: { instrumentation: { spans: { supergraph: { attributes: { client.name: { request_header: apollographql-client-name } } } } } }",
+		run: func(l *look) verdict {
+			at := l.at("telemetry", "instrumentation", "spans", "supergraph", "attributes", "client.name")
+			return when(!strings.EqualFold(at.at("request_header").str(""), "apollographql-client-name"), at.path)
+		},
 	},
 	{
 		ID: "apollo-tracing-sampled", Subject: ApolloRouter, Topic: Telemetry, Severity: Info, In: RouterFile,
@@ -113,12 +123,12 @@ var apolloRouter = []Check{
 	{
 		ID: "apollo-manifest-above-cache", Subject: ApolloRouter, Topic: PlanOnly, Severity: Warning, In: RouterFile,
 		Good:  "the list fits into the plan cache",
-		Means: "The list may have more operations than 0.9 of the plan cache, and each has two plans: with its name sent, and without.",
+		Means: "The list may have more than 0.9 of the plan cache; each operation is two plans: with its name sent, and without.",
 		Fix:   "supergraph: { query_planning: { cache: { in_memory: { limit: {cache} } } } }",
 		run: func(l *look) verdict {
 			size := l.at("supergraph", "query_planning", "cache", "in_memory", "limit")
 			n := size.number(512)
-			return when(!l.fits(n), size.path).because(fmt.Sprintf("%s, a list of up to %d", plans(n), l.operations()))
+			return when(!l.fits(n), size.path).because(l.sizes(n))
 		},
 	},
 	{

@@ -39,7 +39,10 @@ var cosmoPull = []Check{
 		Means: "With router_registration: false and in_memory_fallback: true, which is its default, the router never asks its CDN, without a word. planwarm has a fallback of its own.",
 		Fix:   "cache_warmup: { enabled: true, in_memory_fallback: false }",
 		run: func(l *look) verdict {
-			return when(l.cosmoPulls() && !l.cosmoRegisters() && !l.cosmoFile() && l.at("cache_warmup", "in_memory_fallback").boolean(true), "cache_warmup.in_memory_fallback")
+			if !l.cosmoPulls() || l.cosmoFile() {
+				return nothing() // it has no CDN to ask: cosmo-warmup-disabled, cosmo-file-source
+			}
+			return when(!l.cosmoRegisters() && l.at("cache_warmup", "in_memory_fallback").boolean(true), "cache_warmup.in_memory_fallback")
 		},
 	},
 	{
@@ -97,7 +100,10 @@ var cosmoPull = []Check{
 		Fix:   "graphs:\n  - name: {graph}\n    cosmo: { file: shared/operations.json }   # cache_warmup.source.filesystem.path, as planwarm sees it",
 		run: func(l *look) verdict {
 			folder := strings.HasSuffix(l.at("cache_warmup", "source", "filesystem", "path").str(""), "/")
-			return when(l.cosmoPulls() && l.cosmoFile() && (l.Graph.Cosmo.File == "" || folder), "cache_warmup.source.filesystem")
+			if !l.cosmoPulls() {
+				return nothing()
+			}
+			return when(l.cosmoFile() && (l.Graph.Cosmo.File == "" || folder), "cache_warmup.source.filesystem")
 		},
 	},
 	{
@@ -143,7 +149,7 @@ var cosmoPull = []Check{
 		Fix:   "engine: { execution_plan_cache_size: {cache} }",
 		run: func(l *look) verdict {
 			size := l.at("engine", "execution_plan_cache_size").number(1024)
-			return when(!l.fits(size), "engine.execution_plan_cache_size").because(fmt.Sprintf("%s, a list of up to %d", plans(size), l.operations()))
+			return when(!l.fits(size), "engine.execution_plan_cache_size").because(l.sizes(size))
 		},
 	},
 	{
@@ -152,8 +158,11 @@ var cosmoPull = []Check{
 		Means: "items_per_second × timeout × 0.9 is less than the list: when the time is up the rest of it is lost.",
 		Fix:   "cache_warmup: { items_per_second: {rate}, timeout: 30s }",
 		run: func(l *look) verdict {
+			if !l.cosmoPulls() {
+				return nothing()
+			}
 			items, bounded := l.cosmoRate()
-			return when(bounded && !l.fits(items), "cache_warmup.items_per_second").because(fmt.Sprintf("%.0f operations, a list of up to %d", items, l.operations()))
+			return when(bounded && !l.fits(items), "cache_warmup.items_per_second").because(fmt.Sprintf("%.0f operations, a list of up to %d", items, l.listed()))
 		},
 	},
 	{
@@ -176,6 +185,9 @@ var cosmoPull = []Check{
 		Means: "When the list cannot be had, as while planwarm is not started yet, the router is ready only after the whole time-out, once for each graph and feature flag.",
 		Fix:   "cache_warmup: { timeout: 30s }",
 		run: func(l *look) verdict {
+			if !l.cosmoPulls() {
+				return nothing()
+			}
 			return when(l.at("cache_warmup", "timeout").duration(30*time.Second) > time.Minute, "cache_warmup.timeout")
 		},
 	},

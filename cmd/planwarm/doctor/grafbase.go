@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -66,11 +65,11 @@ var grafbase = []Check{
 	{
 		ID: "grafbase-manifest-above-cache", Subject: Grafbase, Topic: PlanOnly, Severity: Warning, In: RouterFile,
 		Good:  "the list fits into the cache",
-		Means: "The list may have more operations than 0.9 of the cache, and each is kept twice: with its name sent, and without.",
+		Means: "The list may have more than 0.9 of the cache; each operation is kept twice: with its name sent, and without.",
 		Fix:   "[operation_caching]\nlimit = {cache}",
 		run: func(l *look) verdict {
 			n := integer(l.caching()["limit"], 1000)
-			return when(!l.fits(n), "operation_caching.limit").because(fmt.Sprintf("%s, a list of up to %d", plans(n), l.operations()))
+			return when(!l.fits(n), "operation_caching.limit").because(l.sizes(n))
 		},
 	},
 }

@@ -1,14 +1,17 @@
 package doctor
 
 import (
-	"fmt"
 	"net"
 	"slices"
 	"strings"
 )
 
-// hivePlans is what a Hive Router keeps; there is no setting for it.
-const hivePlans = 1000
+// What a Hive Router and the parse cache of a Hive Gateway keep; planwarm knows
+// of no setting for either.
+const (
+	hivePlans     = 1000
+	hiveDocuments = 1024
+)
 
 // hiveExporters are the exporters of a kind that are on.
 func (l *look) hiveExporters(kind string, keys ...string) (out []value) {
@@ -98,7 +101,7 @@ var hiveRouter = []Check{
 		Means: "The list may have more operations than 0.9 of the 1,000 plans that the router keeps: its tail pushes out its own head.",
 		Fix:   "graphs:\n  - routers:\n      - plan_cache_size: 1000",
 		run: func(l *look) verdict {
-			return when(!l.fits(hivePlans), "graphs[].routers[].plan_cache_size").because(fmt.Sprintf("a list of up to %d", l.operations()))
+			return when(!l.fits(hivePlans), "graphs[].routers[].plan_cache_size").because(l.sizes(hivePlans))
 		},
 	},
 	{
@@ -142,6 +145,22 @@ var hiveGateway = []Check{
 		},
 	},
 	{
+		ID: "hive-gateway-plugin-order", Subject: HiveGateway, Topic: PlanOnly, Severity: Warning, In: SourceFile,
+		Good:  "planwarm's plugin comes first",
+		Means: "Another plugin stands before planwarm's: it can answer a plan-only request in its place, or have it executed.",
+		Fix:   "plugins: () => [planwarm({ token: () => process.env.PLANWARM_TOKEN }), /* all others */]",
+		run:   func(l *look) verdict { return l.first("@planwarm/hive-gateway", "planwarm(") },
+	},
+	{
+		ID: "hive-gateway-manifest-above-cache", Subject: HiveGateway, Topic: PlanOnly, Severity: Warning, In: PlanwarmFile,
+		Good:  "the list fits into the parse cache",
+		Means: "The list may have more than 0.9 of the 1,024 documents that the gateway's parse cache keeps, and plans end with their document: the tail of the list pushes out its head.",
+		Fix:   "graphs:\n  - routers:\n      - plan_cache_size: 1024",
+		run: func(l *look) verdict {
+			return when(!l.fits(hiveDocuments), "graphs[].routers[].plan_cache_size").because(l.sizes(hiveDocuments))
+		},
+	},
+	{
 		ID: "hive-gateway-telemetry-off", Subject: HiveGateway, Topic: Telemetry, Severity: Info, In: Elsewhere,
 		Good:  "telemetry is set up in the source",
 		Means: "Telemetry is not set up in the source. The flag does the same and cannot be seen from here; it takes the full URL, path included.",
@@ -174,6 +193,20 @@ var apolloGateway = []Check{
 		},
 	},
 	{
+		ID: "apollo-gateway-plugin-order", Subject: ApolloGateway, Topic: PlanOnly, Severity: Warning, In: SourceFile,
+		Good:  "planwarm's plugin comes first",
+		Means: "Another plugin stands before planwarm's: it can answer a plan-only request in its place, or have it executed.",
+		Fix:   "new ApolloServer({ gateway, plugins: [hook.plugin(gateway), /* all others */] })",
+		run:   func(l *look) verdict { return l.first("@planwarm/apollo-gateway", ".plugin(") },
+	},
+	{
+		ID: "apollo-gateway-telemetry-off", Subject: ApolloGateway, Topic: Telemetry, Severity: Info, In: SourceFile,
+		Good:  "telemetry is set up in the source",
+		Means: "No exporter of OpenTelemetry is set up in this source. The gateway makes spans only for a provider that is registered before it is imported; one that is set up elsewhere cannot be seen from here.",
+		Fix:   "const exporter = new OTLPTraceExporter({ url: '{otlp}/v1/traces' });\nnew NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] }).register();",
+		run:   func(l *look) verdict { return when(!l.hasWord("@opentelemetry/"), "") },
+	},
+	{
 		ID: "apollo-gateway-document-off", Subject: ApolloGateway, Topic: Telemetry, Severity: Error, In: SourceFile,
 		Good:  "spans hold the operation's text",
 		Means: "Spans do not hold the text of operations, as is the default. The gateway finds plans by the exact text: without it nothing can be warmed but what was pushed.",
@@ -188,6 +221,19 @@ var apolloGateway = []Check{
 
 // gatewayPlugin says whether planwarm's package is imported and used.
 func (l *look) gatewayPlugin(name string) bool { return l.hasWord(name) && l.hasWord("planwarm(") }
+
+// first says whether nothing stands before planwarm's plugin in its list.
+func (l *look) first(name, call string) verdict {
+	if !l.gatewayPlugin(name) {
+		return nothing() // another check says so
+	}
+	before, _, found := strings.Cut(l.doc.source, call)
+	list := strings.LastIndex(before, "[")
+	if !found || list < 0 {
+		return cannotTell("planwarm's plugin is not put into a list here")
+	}
+	return when(strings.Contains(before[list:], ","), "plugins")
+}
 
 // gatewayToken says whether planwarm's plugin is given a token.
 func (l *look) gatewayToken() bool {

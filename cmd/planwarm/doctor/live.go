@@ -11,6 +11,7 @@ import (
 type Live struct {
 	Router       string // its name, without user information
 	Pulls        bool   // it has a warm-up of its own
+	PlugIn       bool   // planwarm's plug-in is in it, which tells of reloads
 	Probe        error  // of the canary
 	TellsHits    bool   // hits can be asked for
 	Hit          planner.Hit
@@ -128,6 +129,9 @@ var liveRouter = []Check{
 		Means: "The router's metrics page is not configured, cannot be read, or lacks what tells of reloads.",
 		Fix:   "graphs[].routers[].metrics_url in planwarm.yaml; a Cosmo Router also needs telemetry.metrics.prometheus.graphql_cache: true",
 		run: func(l *look) verdict {
+			if l.Live.PlugIn {
+				return nothing()
+			}
 			return when(l.Live.Page != PageGood, l.Live.Router).because(map[PageState]string{
 				PageNone: "no metrics_url", PageFailed: "it cannot be read", PageLacking: "it lacks the counters",
 			}[l.Live.Page])
@@ -138,6 +142,11 @@ var liveRouter = []Check{
 		Good:  "the readiness endpoint says ready",
 		Means: "The router's readiness endpoint is not configured or does not say ready: restarts are not seen as such.",
 		Fix:   "graphs[].routers[].ready_url in planwarm.yaml",
-		run:   func(l *look) verdict { return when(l.Live.Ready != PageGood, l.Live.Router) },
+		run: func(l *look) verdict {
+			if l.Live.PlugIn {
+				return nothing()
+			}
+			return when(l.Live.Ready != PageGood, l.Live.Router)
+		},
 	},
 }

@@ -1,0 +1,2 @@
+import { defineConfig } from '@graphql-hive/gateway';
+export const gatewayConfig = defineConfig({});
