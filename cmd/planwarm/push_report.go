@@ -13,6 +13,7 @@ import (
 // fault is one fault of an operation, for --json.
 type fault struct {
 	File    string `json:"file,omitempty"`
+	Entry   string `json:"entry,omitempty"` // of a persisted-operation file
 	Line    int    `json:"line,omitempty"`
 	Column  int    `json:"column,omitempty"`
 	Rule    string `json:"rule,omitempty"`
@@ -32,6 +33,16 @@ func faultsOf(err error) []fault {
 	var one *schema.OperationError
 	if x, ok := err.(*schema.OperationError); ok {
 		return []fault{{File: x.File, Line: x.Line, Column: x.Column, Rule: x.Rule, Message: x.Message}}
+	}
+	if x, ok := err.(refusedEntry); ok {
+		out := faultsOf(x.err)
+		for i := range out {
+			out[i].File, out[i].Entry = x.File, x.Entry
+		}
+		if len(out) == 1 && out[0].Rule == "" {
+			out[0].Message = x.Reason // the error for people repeats file and entry
+		}
+		return out
 	}
 	var many interface{ Unwrap() []error }
 	if errors.As(err, &many) && (errors.As(err, &one) || !errors.Is(err, manifest.ErrInvalid)) {

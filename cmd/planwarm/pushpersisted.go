@@ -23,6 +23,11 @@ type refusedEntry struct {
 	err error // the same for people: it names file and entry itself
 }
 
+func (x refusedEntry) Error() string { return x.err.Error() }
+
+// Unwrap is what the schema says of the entry, where that is the reason.
+func (x refusedEntry) Unwrap() error { return x.err }
+
 // refuse notes an entry that cannot be used.
 func (r *operationReader) refuse(file, entry, reason string) {
 	r.refused = append(r.refused, refusedEntry{File: file, Entry: entry, Reason: reason, err: fmt.Errorf("%s %s: %s", file, entry, reason)})
@@ -37,7 +42,7 @@ func (r *operationReader) refuseFault(file, entry string, err error) {
 func (r *operationReader) refusals() error {
 	errs := make([]error, 0, len(r.refused))
 	for _, x := range r.refused {
-		errs = append(errs, x.err)
+		errs = append(errs, x)
 	}
 	return withCode(exitRefused, errors.Join(errs...))
 }

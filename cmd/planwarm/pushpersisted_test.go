@@ -107,6 +107,19 @@ func TestPushPersistedProblems(t *testing.T) {
 	s.refused(exitRefused, []string{"./version.json", "unknown format"}, "push", "shop", "-f", "./version.json")
 	s.write("bad.json", `{"`+zero+`":"{ me { id } }"}`)
 	s.refused(exitRefused, []string{"./bad.json", "not the sha256"}, "push", "shop", "-f", "./bad.json")
+	s.write("none.json", head+entry(zero, meText)+","+entry("gone", "{ gone }")+"]}")
+	var told refusal
+	if got := s.run("push", "shop", "-f", "./none.json", "--json"); got.code != exitRefused || json.Unmarshal([]byte(got.out), &told) != nil || len(told.Faults) != 2 {
+		t.Fatalf("exit code %d: %s", got.code, got.out)
+	}
+	for i, want := range []fault{
+		{File: "./none.json", Entry: "operations[0]", Message: "the id is not the sha256 of the text"},
+		{File: "./none.json", Entry: "operations[1]", Line: 1, Column: 3, Rule: "FieldsOnCorrectType", Message: told.Faults[1].Message},
+	} {
+		if told.Faults[i] != want {
+			t.Errorf("fault %d: %+v, want %+v", i, told.Faults[i], want)
+		}
+	}
 	s.write("not.json", `{"operations":"nope"}`)
 	s.refused(exitRefused, []string{"./not.json", "unknown format"}, "push", "shop", "-f", "./not.json")
 }
