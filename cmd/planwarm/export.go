@@ -44,7 +44,8 @@ formats:
 
   apollo-persisted-queries  a local persisted-query manifest, from which an
                             Apollo Router can warm itself at its start; documents
-                            with several operations are left out
+                            with several operations are left out, and texts that
+                            clients send with literals
   planwarm                  the manifest as it is, with its signature
   cosmo                     operations.json as the CDN of a Cosmo Router has it:
                             each set of values of @skip and @include is an
@@ -187,7 +188,7 @@ func (e *exported) render(m manifest.Manifest, sc *schema.Schema) (body []byte, 
 			return nil, err
 		}
 		if e.LeftOut > 0 {
-			e.Reason = "their documents have several operations, none of which the router can plan from this file"
+			e.Reason = "their documents have several operations, none of which the router can plan from this file, or literals, without which no client sends them"
 		}
 		return b.Bytes(), nil
 	case formatCosmo:

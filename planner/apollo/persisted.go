@@ -37,7 +37,8 @@ type persistedOperation struct {
 //
 // The router plans them without an operation name, so requests that send one
 // still miss, and documents with several operations are left out, since none of
-// them can be planned so. It returns how many texts were written, and how many
+// them can be planned so. A text that no client sends, since its literals were
+// lifted, is left out too: nobody would find its plan. It returns how many texts were written, and how many
 // were left out. Nothing is written when an entry is invalid.
 func WritePersistedQueries(w io.Writer, entries []manifest.Entry) (written, left int, err error) {
 	out := persistedManifest{Format: persistedFormat, Version: persistedVersion, Operations: []persistedOperation{}}
@@ -52,7 +53,7 @@ func WritePersistedQueries(w io.Writer, entries []manifest.Entry) (written, left
 			if err != nil {
 				return 0, 0, fmt.Errorf("write persisted queries: entry %d: %w", i, err)
 			}
-			if !alone {
+			if !alone || x.Planwarm.Lifted {
 				left++
 				continue
 			}

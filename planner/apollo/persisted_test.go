@@ -21,9 +21,10 @@ func TestWritePersistedQueries(t *testing.T) {
 		{Request: manifest.Request{Query: "query X { a } mutation Y { b }", OperationName: "X"}},
 		{Request: manifest.Request{Query: "{ product { id } }"}, Client: &manifest.Client{Name: "ios"}},
 		{Request: manifest.Request{Query: "mutation M { buy(note: \"a<b\") { id } }", OperationName: "M"}, Planwarm: manifest.Details{Type: manifest.Mutation}},
+		{Request: manifest.Request{Query: "query Lifted($a: ID!) { product(id: $a) { id } }", OperationName: "Lifted"}, Planwarm: manifest.Details{Lifted: true}},
 	}
 	var out bytes.Buffer
-	if written, left, err := WritePersistedQueries(&out, entries); err != nil || written != 4 || left != 1 {
+	if written, left, err := WritePersistedQueries(&out, entries); err != nil || written != 4 || left != 2 {
 		t.Fatalf("%d written, %d left out: %v", written, left, err)
 	}
 	want, err := os.ReadFile("testdata/persisted.json")
