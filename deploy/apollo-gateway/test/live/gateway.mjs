@@ -1,5 +1,5 @@
 // The gateway of the live test: spans to planwarm, and a line in PLAN_LOG for
-// each call of the planner, with spans or without.
+// each call of the planner, with spans or without, with what was planned.
 import { appendFileSync, readFileSync } from 'node:fs';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
@@ -18,7 +18,7 @@ const { planwarm } = await import('../../index.mjs');
 
 const { buildQueryPlan } = QueryPlanner.prototype;
 QueryPlanner.prototype.buildQueryPlan = function build(...given) {
-  appendFileSync(PLAN_LOG, 'plan\n');
+  appendFileSync(PLAN_LOG, `${JSON.stringify(String(given[0]))}\n`); // the operation
   return buildQueryPlan.apply(this, given);
 };
 

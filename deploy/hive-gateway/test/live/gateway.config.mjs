@@ -1,5 +1,5 @@
 // The gateway of the live test: a line in PLAN_LOG for each call of the planner,
-// which has no span of its own.
+// which has no span of its own, with what was planned.
 import { appendFileSync, readFileSync } from 'node:fs';
 import { defineConfig } from '@graphql-hive/gateway';
 import { QueryPlanner } from '@graphql-hive/router-query-planner';
@@ -9,7 +9,7 @@ import { planwarm } from '../../index.mjs';
 const { SUPERGRAPH, PLAN_LOG, TOKEN_FILE } = process.env;
 const planAsync = QueryPlanner.prototype.planAsync;
 QueryPlanner.prototype.planAsync = function (...args) {
-  appendFileSync(PLAN_LOG, 'plan\n');
+  appendFileSync(PLAN_LOG, `${JSON.stringify(args.slice(0, 2))}\n`); // text and name
   return planAsync.apply(this, args);
 };
 
