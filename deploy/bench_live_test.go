@@ -45,10 +45,9 @@ var gateways = []kind{
 		reload: func(g *gateway) error { return g.cmd.Process.Signal(syscall.SIGUSR2) }},
 	{name: "hive-gateway", start: func(b *bench) (*exec.Cmd, string) {
 		port := freePort(b.t)
-		cmd := b.node("node_modules/@graphql-hive/gateway/dist/bin.js", "supergraph", b.path("supergraph.graphql"),
-			"-c", "test/live/gateway.config.mjs", "-h", "127.0.0.1", "-p", port, "--opentelemetry", b.otlp())
+		cmd := b.node("node_modules/@graphql-hive/gateway/dist/bin.js", "supergraph", "-c", "test/live/gateway.config.mjs", "-h", "127.0.0.1", "-p", port, "--opentelemetry", b.otlp())
 		return cmd, "http://127.0.0.1:" + port + "/graphql"
-	}, reload: func(*gateway) error { return nil }}, // it looks at the file itself, at the latest after 10 s
+	}, reload: func(*gateway) error { return nil }}, // it reads the file every 10 s
 }
 
 // bench is everything around one gateway: subgraphs, planwarm, a folder.
@@ -106,9 +105,11 @@ func (b *bench) embedded(name string) string {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
+// write replaces a file in one step: a gateway that reads half of one may end.
 func (b *bench) write(name, text string) {
 	b.t.Helper()
-	if err := os.WriteFile(b.path(name), []byte(text), 0o600); err != nil {
+	next := b.path(name + ".next")
+	if err := errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Rename(next, b.path(name))); err != nil {
 		b.t.Fatal(err)
 	}
 }

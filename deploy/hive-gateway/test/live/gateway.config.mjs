@@ -14,6 +14,6 @@ QueryPlanner.prototype.planAsync = function (...args) {
 };
 
 export const gatewayConfig = defineConfig({
-  supergraph: SUPERGRAPH, unifiedGraphHandler, pollingInterval: 10_000,
+  supergraph: () => readFileSync(SUPERGRAPH, 'utf8'), unifiedGraphHandler, pollingInterval: 10_000,
   plugins: () => [planwarm({ token: () => readFileSync(TOKEN_FILE, 'utf8').trim() })],
 });
