@@ -39,7 +39,7 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), nil
 }
 
-// prune drops what left the window, measured by the newest arrival.
+// prune drops what left the window, measured by the last arrival.
 func (t *Table) prune() {
 	if len(t.operations) == 0 {
 		return
@@ -47,13 +47,10 @@ func (t *Table) prune() {
 	hour := hourOf(t.clock)
 	oldest := t.clock.Add(-t.options.Window).UnixNano()
 	for _, o := range slices.Clone([]*operation(t.leastUsed)) {
-		if o.newest < hour {
-			o.newest = hour
-			o.roll(hour, t.windowHours, &t.groups)
-			bytes := o.seriesSize()
-			t.histBytes += bytes - o.bytes
-			o.bytes = bytes
-		}
+		o.move(hour, t.windowHours, &t.groups)
+		bytes := o.seriesSize()
+		t.histBytes += bytes - o.bytes
+		o.bytes = bytes
 		if o.lastSeen < oldest && !o.executed() {
 			t.remove(o)
 		}

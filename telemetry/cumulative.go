@@ -37,8 +37,10 @@ func newStreams(limit, maxBytes int) (streams, error) {
 }
 
 // expire drops streams that were silent for the window, and for room those
-// that were silent for ten minutes; it reports whether there is room.
+// that were silent for ten minutes, or were last heard of by a clock that ran
+// ahead; it reports whether there is room.
 func (s *streams) expire(now int64, window time.Duration) bool {
+	const patience = int64(keepIdentities / time.Second)
 	for {
 		full := s.byID.Len() >= s.limit || s.bytes >= s.maxBytes
 		id, oldest, ok := s.byID.GetOldest()
@@ -46,7 +48,8 @@ func (s *streams) expire(now int64, window time.Duration) bool {
 			return !full
 		}
 		silent := now - oldest.at
-		if silent <= int64(window/time.Second) && !(full && silent > int64(keepIdentities/time.Second)) {
+		forRoom := full && (silent > patience || silent < -patience)
+		if silent <= int64(window/time.Second) && !forRoom {
 			return !full
 		}
 		s.bytes -= oldest.bytes()

@@ -260,10 +260,29 @@ func TestIdentitiesAreBounded(t *testing.T) {
 	}
 }
 
+// TestStreamsOfAClockThatRanAhead: streams that ended while the clock was wrong
+// do not keep new ones out until that time has come.
+func TestStreamsOfAClockThatRanAhead(t *testing.T) {
+	table := newTable(t, func(o *Options) { o.MaxStreams = 3 })
+	send := func(at time.Time, stream uint64) {
+		p := explicitPoint([]float64{3})
+		p.Temporality, p.Stream, p.Time = Cumulative, stream, 1
+		table.Point(at, p)
+	}
+	for stream := range uint64(3) {
+		send(start.Add(400*24*time.Hour), stream)
+	}
+	send(start, 10)
+	if s := table.Stats(); s.StreamsRefused != 0 || s.Streams != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestClockThatGoesBack(t *testing.T) {
 	table := newTable(t, nil)
 	future := start.Add(400 * 24 * time.Hour)
 	table.Span(future, spanOf(1, "7", time.Millisecond))
+	table.Span(future, spanOf(1000, "gone", time.Millisecond))
 	for i := range 5 {
 		table.Span(start.Add(time.Duration(i)*time.Hour), spanOf(uint64(i+2), "7", 2*time.Millisecond))
 	}
@@ -271,6 +290,14 @@ func TestClockThatGoesBack(t *testing.T) {
 	u := usageOf(t, table.Usages(start.Add(5*time.Hour), DefaultWindow), "7")
 	if u.Executions != 6 {
 		t.Errorf("%d executions", u.Executions)
+	}
+	// A checkpoint keeps what came after the clock was put right, and so does the
+	// table that it is of.
+	again := reread(t, table)
+	for what, got := range map[string]*Table{"checkpoint": again, "table": table} {
+		if n := executionsOf(got.Usages(start.Add(5*time.Hour), DefaultWindow)); n != 6 {
+			t.Errorf("%s: %d executions", what, n)
+		}
 	}
 	// A step back within the window is filed where it belongs.
 	table.Span(start.Add(100*time.Hour), spanOf(50, "7", time.Millisecond))

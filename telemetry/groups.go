@@ -82,8 +82,7 @@ func (t *Table) collectGroups(at time.Time) {
 	t.groups.collected = at
 	used := make([]bool, len(t.groups.keys))
 	for _, o := range t.operations {
-		o.newest = max(o.newest, hourOf(at))
-		o.roll(o.newest, t.windowHours, &t.groups)
+		o.move(hourOf(at), t.windowHours, &t.groups)
 		t.account(o, o.seriesSize())
 		for i := range o.series {
 			if g := o.series[i].group; g >= firstMetricGroup {

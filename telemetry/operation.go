@@ -141,14 +141,19 @@ func (o *operation) clientAt(index int16) Client {
 // arrive moves the operation's clock to at and returns the slot for it.
 func (o *operation) arrive(at time.Time, windowHours int32, g *groups) slot {
 	hour := hourOf(at)
-	// A clock that went back by more than the window is believed: otherwise one
-	// wrong time in the future would make everything after it too old.
+	o.move(hour, windowHours, g)
+	o.lastSeen = max(o.lastSeen, at.UnixNano())
+	return slotAt(hour, o.newest)
+}
+
+// move brings the series up to hour. A clock that went back by more than the
+// window is believed: otherwise one wrong time in the future would make
+// everything after it too old.
+func (o *operation) move(hour, windowHours int32, g *groups) {
 	if hour > o.newest || hour < o.newest-windowHours {
 		o.newest = hour
 		o.roll(hour, windowHours, g)
 	}
-	o.lastSeen = max(o.lastSeen, at.UnixNano())
-	return slotAt(hour, o.newest)
 }
 
 // seriesSize is what all series cost.

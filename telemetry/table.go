@@ -159,7 +159,7 @@ type state struct {
 	accesses   uint64 // since the last halving of the counts
 	textBytes  int
 	histBytes  int
-	clock      time.Time // the newest arrival
+	clock      time.Time // of the last arrival; it goes back when the clock did
 
 	layouts layouts
 	groups  groups
@@ -202,9 +202,7 @@ func (t *Table) access(at time.Time, op *Operation, n uint64) *operation {
 		t.stats.Malformed++
 		return nil
 	}
-	if at.After(t.clock) {
-		t.clock = at
-	}
+	t.clock = at
 	n = min(n, uint64(t.options.MaxOperations)) // one body is no reason to forget all others
 	estimate := t.frequencies.add(hashOf(op.Hash), n)
 	o := t.operations[op.Hash]

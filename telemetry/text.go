@@ -14,9 +14,7 @@ func (t *Table) Text(at time.Time, op Operation, text string) {
 		return
 	}
 	t.mu.Lock()
-	if at.After(t.clock) {
-		t.clock = at
-	}
+	t.clock = at
 	o := t.operations[op.Hash]
 	if o == nil && len(op.Hash) <= maxHash {
 		if o = t.admit(op.Hash, t.frequencies.add(hashOf(op.Hash), 1)); o != nil {
