@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,7 +21,12 @@ const (
 	grpcSlots = 4
 	// grpcStreams bounds the calls of one connection.
 	grpcStreams = 32
+	// grpcSlow is how long a sender may take over one message, so that calls
+	// that send nothing cannot hold all slots for good.
+	grpcSlow = 30 * time.Second
 )
+
+var errSlow = status.Error(codes.DeadlineExceeded, "no whole message within "+grpcSlow.String())
 
 // GRPC returns a server of OTLP's trace, metrics and logs services. The
 // caller serves and stops it; options such as credentials are his.
@@ -66,13 +72,13 @@ func (r *Receiver) export(stream grpc.ServerStream, signal Signal, slots chan st
 	}
 	select {
 	case slots <- struct{}{}:
-		defer func() { <-slots }()
 	case <-ctx.Done():
 		r.metrics.request(protocolGRPC, signal, reasonBusy)
 		return status.FromContextError(ctx.Err()).Err()
 	}
-	var in frame
-	if err := stream.RecvMsg(&in); err != nil {
+	release := func() { <-slots }
+	in, err := receive(stream, release)
+	if err != nil {
 		reason := reasonTransport
 		if status.Code(err) == codes.ResourceExhausted {
 			reason = reasonTooLarge
@@ -80,6 +86,7 @@ func (r *Receiver) export(stream grpc.ServerStream, signal Signal, slots chan st
 		r.metrics.request(protocolGRPC, signal, reason)
 		return err
 	}
+	defer release()
 	defer in.free()
 	var answer []byte
 	if signal != Logs {
@@ -92,6 +99,38 @@ func (r *Receiver) export(stream grpc.ServerStream, signal Signal, slots chan st
 	}
 	r.metrics.request(protocolGRPC, signal, reasonOK)
 	return stream.SendMsg(&frame{buf: mem.SliceBuffer(answer)})
+}
+
+// receive takes the one message of a call. It releases the slot unless it
+// returns a message; that of a sender which is too slow is released when the
+// end of the call has ended the waiting.
+func receive(stream grpc.ServerStream, release func()) (*frame, error) {
+	in, done := new(frame), make(chan error)
+	late := make(chan struct{})
+	go func() {
+		err := stream.RecvMsg(in)
+		select {
+		case done <- err:
+		case <-late:
+			if err == nil {
+				in.free()
+			}
+			release()
+		}
+	}()
+	slow := time.NewTimer(grpcSlow)
+	defer slow.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			release()
+			return nil, err
+		}
+		return in, nil
+	case <-slow.C:
+		close(late)
+		return nil, errSlow
+	}
 }
 
 func authorization(ctx context.Context) string {

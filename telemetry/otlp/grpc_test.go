@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
@@ -149,3 +151,55 @@ func TestGRPCRefuses(t *testing.T) {
 }
 
 func rawFrame(b []byte) *frame { return &frame{buf: mem.SliceBuffer(b)} }
+
+// silentStream is a call that sends nothing, or one message.
+type silentStream struct {
+	grpc.ServerStream
+	ctx     context.Context
+	message []byte // nil: none
+}
+
+func (s *silentStream) Context() context.Context { return s.ctx }
+
+func (s *silentStream) RecvMsg(m any) error {
+	if s.message != nil {
+		m.(*frame).buf = mem.SliceBuffer(s.message)
+		return nil
+	}
+	<-s.ctx.Done()
+	return s.ctx.Err()
+}
+
+func (*silentStream) SendMsg(any) error { return nil }
+
+// TestSilentCallsHoldNoSlot: calls that never send their message do not keep
+// the others from sending theirs.
+func TestSilentCallsHoldNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		r := receiver(t, &rec)
+		slots := make(chan struct{}, grpcSlots)
+		call := func(message []byte) error {
+			ctx, end := context.WithCancel(t.Context())
+			defer end() // as gRPC does when the handler returns
+			return r.export(&silentStream{ctx: ctx, message: message}, Traces, slots)
+		}
+		var wg sync.WaitGroup
+		for range grpcSlots {
+			wg.Go(func() {
+				if err := call(nil); status.Code(err) != codes.DeadlineExceeded {
+					t.Errorf("a silent call ended with %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := call(inScope(planSpan(t))); err != nil {
+			t.Errorf("a call after silent ones: %v", err)
+		}
+		wg.Wait()
+		synctest.Wait()
+		if len(slots) != 0 || len(rec.spans) != 1 {
+			t.Errorf("%d slots are held, %d spans were taken", len(slots), len(rec.spans))
+		}
+	})
+}
