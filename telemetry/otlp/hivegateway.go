@@ -123,10 +123,11 @@ func (m *HiveGateway) Span(at time.Time, s *Span, to telemetry.Recorder) (Outcom
 	}
 	t.at = at
 	outcome := Ignored
+	m.bytes -= t.bytes
 	if t.add(n) {
-		m.bytes += n.request.size()
 		outcome = Taken
 	}
+	m.bytes += t.bytes
 	var due []hiveRequest
 	for m.traces.Len() > joinSpans || m.bytes > joinBytes {
 		due = append(due, m.oldest()...)
@@ -159,7 +160,7 @@ func (m *HiveGateway) oldest() []hiveRequest {
 	if !ok {
 		return nil
 	}
-	m.bytes -= t.size()
+	m.bytes -= t.bytes
 	return t.requests(key)
 }
 

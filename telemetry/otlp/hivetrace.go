@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	hiveSpans    = 64        // kept of one trace, subgraph calls not counted
+	hiveSpans    = 64        // kept of one trace; the subgraph calls of an execution are one
+	hiveSpanSize = 192       // of one without its strings
 	hivePlans    = 1024      // in a gateway's cache
 	hivePlanLife = time.Hour // in a gateway's cache, from when it was planned
 	hiveLoads    = 64        // schema loads remembered of one gateway
@@ -32,6 +33,7 @@ type hiveTrace struct {
 	at    time.Time // of the last arrival
 	to    telemetry.Recorder
 	spans []hiveSpan
+	bytes int // of the spans
 }
 
 // add keeps a span unless it is known; of the subgraph calls of an execution
@@ -54,14 +56,8 @@ func (t *hiveTrace) add(n hiveSpan) bool {
 		return false
 	}
 	t.spans = append(t.spans, n)
+	t.bytes += hiveSpanSize + n.request.size()
 	return true
-}
-
-func (t *hiveTrace) size() (n int) {
-	for i := range t.spans {
-		n += t.spans[i].request.size()
-	}
-	return n
 }
 
 // find returns the span of a kind that is accepted by ok.

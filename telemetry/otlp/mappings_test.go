@@ -339,8 +339,26 @@ func TestHiveGatewayIsBounded(t *testing.T) {
 			t.Fatalf("%d bytes held", m.bytes)
 		}
 	}
-	if want := 200 - joinBytes/maxText; len(rec.spans) != want {
+	if want := 200 - joinBytes/(maxText+hiveSpanSize); len(rec.spans) != want {
 		t.Errorf("%d events, want %d", len(rec.spans), want)
+	}
+	m.Settle(arrival.Add(time.Hour))
+	if m.bytes != 0 || m.traces.Len() != 0 {
+		t.Errorf("%d bytes in %d traces after all are told", m.bytes, m.traces.Len())
+	}
+	// Many spans without a text, of long names.
+	name := strings.Repeat("n", maxName)
+	for i := range 1000 * hiveSpans {
+		s := Span{
+			Name: hiveGatewayOperation, TraceID: [16]byte{3, byte(i / hiveSpans), byte(i / hiveSpans >> 8)}, SpanID: [8]byte{byte(i), 1}, Start: 1,
+			Attributes: Attributes{{Key: "hive.graphql.operation.hash", Kind: KindString, Text: name}, {Key: "graphql.operation.name", Kind: KindString, Text: name}},
+		}
+		if _, err := m.Span(arrival, &s, &rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held := m.traces.Len() * hiveSpans * 2 * maxName; held > joinBytes || m.bytes > joinBytes {
+		t.Errorf("%d bytes of names are held, %d accounted", held, m.bytes)
 	}
 	for i := range 10 * hiveSpans {
 		s := Span{Name: hiveGatewayParse, TraceID: [16]byte{2}, SpanID: [8]byte{byte(i), byte(i >> 8)}}

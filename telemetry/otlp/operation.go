@@ -54,8 +54,12 @@ func readOperation(as Attributes) (r requestOperation) {
 // kept is name as a copy of its own.
 func kept(a *Attribute) string { return strings.Clone(name(a)) }
 
-// size is what r takes in a buffer.
-func (r requestOperation) size() int { return len(r.text) }
+// size is what the strings of r take in a buffer: names count too, as a sender
+// may make them long.
+func (r requestOperation) size() int {
+	op := &r.op
+	return len(r.text) + len(op.SourceHash) + len(op.Name) + len(op.Type) + len(op.Client.Name) + len(op.Client.Version)
+}
 
 // execution is the event of one request that found its plan, or whose
 // planning is an event of its own.
