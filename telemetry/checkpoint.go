@@ -16,7 +16,7 @@ import (
 // but canonical ones, and the same table gives the same bytes.
 const (
 	checkpointMagic   = "planwarm-table\x00" // the version follows, in one byte
-	checkpointVersion = 2                    // 1 lacks what operation.appendTo marks
+	checkpointVersion = 3                    // earlier ones lack what operation.appendTo marks
 
 	// MaxCheckpoint bounds the bytes of a checkpoint.
 	MaxCheckpoint = 512 << 20
@@ -130,6 +130,7 @@ func (o *operation) appendTo(b []byte) []byte {
 	}
 	b = appendString(b, o.source) // from version 2 on, like the next
 	b = appendBool(b, o.lifted)
+	b = appendString(b, o.named) // from version 3 on
 	b = binary.AppendUvarint(b, uint64(len(o.names)))
 	for _, n := range o.names {
 		b = appendString(b, n.name)

@@ -56,7 +56,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // TestGoldenCheckpoint holds the format: what an older planwarm wrote is read.
 func TestGoldenCheckpoint(t *testing.T) {
-	const file = "testdata/checkpoint-v2.bin"
+	const file = "testdata/checkpoint-v3.bin"
 	table := filled(t)
 	if *update {
 		var b bytes.Buffer
@@ -80,7 +80,7 @@ func TestGoldenCheckpoint(t *testing.T) {
 	}
 	now := start.Add(150 * time.Hour)
 	want := table.Usages(now, DefaultWindow)
-	for _, version := range []string{"v1", "v2"} {
+	for _, version := range []string{"v1", "v2", "v3"} {
 		written, err := os.ReadFile("testdata/checkpoint-" + version + ".bin")
 		if err != nil {
 			t.Fatal(err)

@@ -8,11 +8,11 @@ import (
 )
 
 // exactly keeps texts as they are, except those with a literal.
-func exactly(text, _ string) (Canonical, error) {
+func exactly(text, name string) (Canonical, error) {
 	if before, _, ok := strings.Cut(text, "literal"); ok {
-		return Canonical{Text: before + "$v", Key: "key", Lifted: true}, nil
+		return Canonical{Text: before + "$v", Name: name, Key: "key", Lifted: true}, nil
 	}
-	return Canonical{Text: text, Key: "key", Identity: "key/" + text}, nil
+	return Canonical{Text: text, Name: name, Key: "key", Identity: "key/" + text}, nil
 }
 
 // sentAs makes a span that says what was sent, and nothing of its hash.
@@ -67,8 +67,8 @@ func TestCountedSpan(t *testing.T) {
 // TestIdentityIsBounded like every other hash.
 func TestIdentityIsBounded(t *testing.T) {
 	table := newTable(t, func(o *Options) {
-		o.Canonical = func(text, _ string) (Canonical, error) {
-			return Canonical{Text: text, Key: "key", Identity: strings.Repeat("x", maxHash+1)}, nil
+		o.Canonical = func(text, name string) (Canonical, error) {
+			return Canonical{Text: text, Name: name, Key: "key", Identity: strings.Repeat("x", maxHash+1)}, nil
 		}
 	})
 	table.Span(start, sentAs(1, "{ a }", true))

@@ -27,6 +27,7 @@ type operation struct {
 	key     string // of the canonical text
 	kind    string
 	text    string // canonical; "" when unknown
+	named   string // the name that the text has; requests may have others
 	lifted  bool   // the text lacks what was sent
 	source  string // the router's hash where that is no identity
 

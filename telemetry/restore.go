@@ -234,8 +234,14 @@ func (d *decoder) operation(s *state) *operation {
 	if d.version >= 2 {
 		o.source, o.lifted = d.string(maxHash), d.uint(1) == 1
 	}
+	if d.version >= 3 {
+		o.named = d.string(maxName)
+	}
 	for range d.length(maxNames, 2) {
 		o.names = append(o.names, nameCount{d.string(maxName), d.uint(math.MaxUint64)})
+	}
+	if d.version < 3 && o.text != "" {
+		o.named = mostFrequent(o.names) // as it was taken for then
 	}
 	for range d.length(maxClients, 2) {
 		o.clients = append(o.clients, unique.Make(Client{d.string(maxClient), d.string(maxClient)}))
@@ -314,7 +320,7 @@ func (s *state) take(op *operation, o *Options) {
 		return
 	}
 	if s.textBytes+len(op.text) > o.MaxText {
-		op.text, op.key, op.lifted = "", "", false
+		op.text, op.named, op.key, op.lifted = "", "", "", false
 	}
 	op.bytes = op.seriesSize()
 	if s.histBytes+op.bytes > o.MaxHistograms {

@@ -9,7 +9,7 @@ import (
 // sums adds up what one or more tables know of one hash, source by source.
 type sums struct {
 	hash, planKey, key, kind, text string
-	source                         string
+	named, source                  string
 	lifted                         bool
 	names                          []nameCount
 	groups                         []groupSum
@@ -122,7 +122,7 @@ func (s *sums) describe(o *operation) {
 		s.kind = o.kind
 	}
 	if less(s.text, o.text) {
-		s.text, s.key, s.lifted = o.text, o.key, o.lifted
+		s.text, s.named, s.key, s.lifted = o.text, o.named, o.key, o.lifted
 	}
 	if less(s.source, o.source) {
 		s.source = o.source
@@ -207,6 +207,9 @@ func (s *sums) resolve() *summary {
 		LastSeen: timeOf(s.lastSeen), MeasuredAt: timeOf(s.measured), LastCost: milliseconds(s.cost), LastCostAt: timeOf(s.costAt),
 	}
 	d.nameFrom(s.names)
+	if s.text != "" {
+		d.Name = s.named // with another name the text cannot be sent
+	}
 	var metric groupSum
 	for _, g := range s.largest(func(g *groupSum) uint64 { return g.executions }) {
 		metric.executions += g.executions
@@ -276,14 +279,21 @@ func (s *sums) planning(of func(*groupSum) samples) samples {
 
 // nameFrom sets the names and the most frequent one.
 func (d *summary) nameFrom(names []nameCount) {
-	var most uint64
 	for _, n := range names {
 		d.Names = append(d.Names, n.name)
-		if d.Name == "" || n.n > most || n.n == most && n.name < d.Name {
-			d.Name, most = n.name, n.n
-		}
 	}
 	slices.Sort(d.Names)
+	d.Name = mostFrequent(names)
+}
+
+func mostFrequent(names []nameCount) (name string) {
+	var most uint64
+	for _, n := range names {
+		if name == "" || n.n > most || n.n == most && n.name < name {
+			name, most = n.name, n.n
+		}
+	}
+	return name
 }
 
 func timeOf(ns int64) time.Time {

@@ -12,6 +12,7 @@ import (
 // Canonical is an operation's text as it may be stored.
 type Canonical struct {
 	Text string // without any literal of a user, unless the owner wants them kept
+	Name string // of the operation in Text; "" for one without a name
 	Key  string // equal for texts that mean the same
 	Type string // query, mutation, subscription, or "" when it was not looked at
 	// Identity tells operations of one key apart where routers plan each text

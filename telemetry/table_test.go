@@ -20,7 +20,7 @@ func canonical(text, name string) (Canonical, error) {
 	if strings.Contains(text, "!") {
 		return Canonical{}, errors.New("refused")
 	}
-	return Canonical{Text: strings.ToUpper(text), Key: fmt.Sprintf("key-%x", hashOf(strings.ToUpper(text)))}, nil
+	return Canonical{Text: strings.ToUpper(text), Name: name, Key: fmt.Sprintf("key-%x", hashOf(strings.ToUpper(text)))}, nil
 }
 
 func newTable(t testing.TB, change func(*Options)) *Table {
@@ -78,7 +78,7 @@ func TestSpan(t *testing.T) {
 	hit := spanOf(100, "7", time.Microsecond)
 	hit.Hit, hit.Op.Name, hit.Op.Client, hit.Op.PlanKey = true, "Another", Client{Name: "ios"}, "99"
 	table.Span(start.Add(time.Minute), hit)
-	table.Text(start, Operation{Hash: "7"}, "query { a }")
+	table.Text(start, Operation{Hash: "7", Name: "Another"}, "query Another { a }")
 
 	got := table.Usages(start.Add(time.Hour), DefaultWindow)
 	if len(got) != 1 {
@@ -86,8 +86,8 @@ func TestSpan(t *testing.T) {
 	}
 	u := got[0]
 	want := Usage{
-		Hash: "7", Hashes: []string{"7"}, Key: u.Key, PlanKey: "99", Name: "Op7", Names: []string{"Another", "Op7"}, Type: "query", Text: "QUERY { A }",
-		Members: []Member{{Hash: "7", Name: "Op7", Text: "QUERY { A }", Executions: 11}},
+		Hash: "7", Hashes: []string{"7"}, Key: u.Key, PlanKey: "99", Name: "Another", Names: []string{"Another", "Op7"}, Type: "query", Text: "QUERY ANOTHER { A }",
+		Members: []Member{{Hash: "7", Name: "Another", Text: "QUERY ANOTHER { A }", Executions: 11}},
 		Clients: map[Client]uint64{{"web", "1"}: 10, {"ios", ""}: 1}, Executions: 11,
 		Samples: 10, P50: u.P50, P90: u.P90, P99: 10, Min: 1, Max: 10, Mean: 5.5, Sum: 55,
 		MeasuredAt: start, LastSeen: start.Add(time.Minute), Count: 11,

@@ -67,7 +67,7 @@ func (t *Table) canonical(text, name string) (c Canonical, err error) {
 	if len(text) > maxOperation {
 		err = fmt.Errorf("make text canonical: %d bytes, more than %d", len(text), maxOperation)
 	} else if c, err = t.options.Canonical(text, name); err == nil {
-		if c.Key == "" || len(c.Key) > maxHash || len(c.Identity) > maxHash || c.Text == "" || len(c.Text) > maxOperation {
+		if c.Key == "" || len(c.Key) > maxHash || len(c.Identity) > maxHash || len(c.Name) > maxName || c.Text == "" || len(c.Text) > maxOperation {
 			err = fmt.Errorf("make text canonical: text of %d bytes and key of %d bytes are out of bounds", len(c.Text), len(c.Key))
 		}
 	}
@@ -117,7 +117,7 @@ func (t *Table) store(o *operation, c Canonical) {
 		}
 		t.evict(t.leastUsed.top())
 	}
-	o.text, o.key, o.lifted = strings.Clone(c.Text), strings.Clone(c.Key), c.Lifted
+	o.text, o.named, o.key, o.lifted = strings.Clone(c.Text), strings.Clone(c.Name), strings.Clone(c.Key), c.Lifted
 	if kind := operationType(c.Type); kind != "" {
 		o.kind = kind
 	}

@@ -13,7 +13,7 @@ type Usage struct {
 	Hashes  []string // of all members, sorted
 	Key     string   // of the canonical text; "" when the text is unknown
 	PlanKey string   // "" when no source told it
-	Name    string   // the most frequent
+	Name    string   // that of the text; without a text the most frequent
 	Names   []string // sorted
 	Type    string   // query, mutation, subscription or ""
 	Text    string   // canonical; "" when unknown

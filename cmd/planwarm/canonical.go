@@ -81,7 +81,7 @@ func (c *canonicaliser) canonical(text, name string) (telemetry.Canonical, error
 	if err != nil {
 		return telemetry.Canonical{}, err
 	}
-	out := telemetry.Canonical{Text: op.Canonical, Key: id.Hash, Type: op.Type}
+	out := telemetry.Canonical{Text: op.Canonical, Name: op.Name, Key: id.Hash, Type: op.Type}
 	switch p := textPolicy(c.policy.Load()); {
 	case p == keepLifted:
 	case p == keepLiterals || !op.Literals:

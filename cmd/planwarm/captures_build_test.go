@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -268,5 +269,28 @@ func TestBuildTakesManifestsAndTimes(t *testing.T) {
 	late, _ := runBuild(t, "build", "--schema", supergraph, "--otlp", capturesDir+"main/metrics-http-delta", "--now", now)
 	if m, err = manifest.DecodeBytes(late); err != nil || len(m.Operations) != 0 {
 		t.Errorf("%d operations, error %v", len(m.Operations), err)
+	}
+}
+
+// A router counts requests of several names, or of none, under one hash. The
+// text is one of theirs, and is sent under its own name: under the most frequent
+// one a router, and the schema, would not find the operation.
+func TestBuildSendsATextUnderItsOwnName(t *testing.T) {
+	const usage = `{"Aggregation": [
+		{"SchemaUsage": {"RequestDocument": "%s", "OperationInfo": {"Hash": "7", "Name": "%s"}}, "RequestCount": 2},
+		{"SchemaUsage": {"RequestDocument": "query B {me {id}}", "OperationInfo": {"Hash": "7", "Name": "B"}}, "RequestCount": 30}]}`
+	for name, text := range map[string]string{"": "{me {id}}", "A": "query A {me {id}}"} {
+		in := filepath.Join(t.TempDir(), "usage.json")
+		if err := os.WriteFile(in, fmt.Appendf(nil, usage, text, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, told := runBuild(t, "build", "--schema", supergraph, "--graphqlmetrics", in, "--min-planning-time", "0s")
+		m, err := manifest.DecodeBytes(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Operations) != 1 || m.Operations[0].Request.OperationName != name || m.Operations[0].Planwarm.Executions != 32 {
+			t.Errorf("first %q: %+v\n%s", name, m.Operations, told)
+		}
 	}
 }

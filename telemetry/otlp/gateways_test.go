@@ -223,7 +223,7 @@ func TestApolloGatewayFillsTable(t *testing.T) {
 	readTruth(t, "apollo-gateway", &truth)
 	table, err := telemetry.NewTable(telemetry.Options{Canonical: func(text, name string) (telemetry.Canonical, error) {
 		sum := sha256.Sum256([]byte(text))
-		return telemetry.Canonical{Text: text, Key: hex.EncodeToString(sum[:]) + name}, nil
+		return telemetry.Canonical{Text: text, Name: name, Key: hex.EncodeToString(sum[:]) + name}, nil
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -114,8 +114,8 @@ func eachMark(body []byte, f func(at int)) {
 
 func ingest(b *testing.B, signal Signal, body []byte, items int, next func(n uint64)) {
 	b.Helper()
-	table, err := telemetry.NewTable(telemetry.Options{Canonical: func(text, _ string) (telemetry.Canonical, error) {
-		return telemetry.Canonical{Text: text, Key: text}, nil
+	table, err := telemetry.NewTable(telemetry.Options{Canonical: func(text, name string) (telemetry.Canonical, error) {
+		return telemetry.Canonical{Text: text, Name: name, Key: text}, nil
 	}})
 	if err != nil {
 		b.Fatal(err)

@@ -213,8 +213,8 @@ func TestOwnPlansAreNoDemand(t *testing.T) {
 	}
 	want := map[string]telemetry.Client{"Web": {Name: "web"}, "Nameless": {Version: "1"}}
 	for scope, spans := range routers {
-		canonical := func(text, _ string) (telemetry.Canonical, error) {
-			return telemetry.Canonical{Text: text, Key: text}, nil
+		canonical := func(text, name string) (telemetry.Canonical, error) {
+			return telemetry.Canonical{Text: text, Name: name, Key: text}, nil
 		}
 		table, err := telemetry.NewTable(telemetry.Options{Canonical: canonical, OwnClient: "planwarm"})
 		if err != nil {

@@ -127,8 +127,8 @@ func TestTableEqualsTruth(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			for _, order := range []string{"once", "twice", "twice and shuffled"} {
-				table, err := telemetry.NewTable(telemetry.Options{Canonical: func(text, _ string) (telemetry.Canonical, error) {
-					return telemetry.Canonical{Text: text, Key: text, Type: "query"}, nil
+				table, err := telemetry.NewTable(telemetry.Options{Canonical: func(text, name string) (telemetry.Canonical, error) {
+					return telemetry.Canonical{Text: text, Name: name, Key: text, Type: "query"}, nil
 				}})
 				if err != nil {
 					t.Fatal(err)
