@@ -31,10 +31,19 @@ var exchanges = []struct {
 	{"pull: invalid items are skipped", []string{"planner/engine/router/TestInvalidItemsAreSkipped"}},
 	{"pull: the tail is lost when the time is up", []string{"planner/engine/router/TestTailIsLost", "warmer/TestCapacityLimit"}},
 	{"pull: not served until warm", []string{"planner/engine/router/TestNotServedUntilWarm"}},
+	{"pull: once more for each feature flag", []string{"cmd/planwarm/TestFlagPullsAreOneRebuild", "cdnsource/TestFlagPullsAreNoFailedStarts"}},
+	{"pull: at most what the cache and the rate allow", []string{"warmer/TestCapacityLimit"}},
+
+	// The two ways in that need no request: a file, and an object in the bucket.
+	{"file source: written whole, and the touch that has it read again", []string{"cmd/planwarm/TestFileSourceAndTouch", "planner/cosmo/TestFileSourceIsReplacedWhole", "planner/cosmo/TestToucher"}},
+	{"persisted-query manifest: there at the start, a new revision for new content, read again", []string{"cmd/planwarm/TestPersistedManifestInTheBucket", "planner/cosmo/TestPersistedWriter"}},
+	{"persisted-query manifest: the owner's own list stays in it", []string{"planner/cosmo/TestMergePersisted", "planner/cosmo/TestPersistedWriterWaitsForTheOwnList"}},
+	{"persisted-query manifest: not beside feature flags", []string{"cmd/planwarm/TestPersistedManifestIsRefusedWithFlags"}},
 
 	// planwarm sends plan-only requests.
 	{"plan-only: header, body, no variables", []string{"planner/cosmo/TestPlanHeadersAndBody", "planner/engine/router/TestPlanOnlyModes"}},
 	{"plan-only: refused header executes, told by a canary", []string{"planner/cosmo/TestBadModes", "planner/cosmo/TestPlanProbesFirst", "planner/engine/router/TestCanary", "cmd/planwarm/TestWarmStopsAtARouterThatExecutes"}},
+	{"plan-only: the key for tokens, at the router's registration", []string{"cmd/planwarm/TestRouterRegistersAndMutationsArePlanned", "planner/cosmo/TestTokenRouteWithoutRegistration"}},
 	{"plan-only: a bad token fails closed", []string{"planner/cosmo/TestTokenThatExpires", "planner/engine/router/TestPlanOnlyModes"}},
 	{"plan-only: mutations only where it fails closed", []string{"planner/cosmo/TestMutations", "cmd/planwarm/TestWarmPlansMutationsWhereTheRouterFailsClosed"}},
 	{"plan-only: what shares a plan, and what does not", []string{"planner/engine/router/TestWhatSharesAPlan", "planner/engine/router/TestConditionsSelectPlans", "planner/engine/router/TestPlanOnlyWithoutVariables"}},
@@ -50,7 +59,7 @@ var exchanges = []struct {
 	{"telemetry: points of the router's own warm-up", []string{"cmd/planwarm/TestWarmUpPointsAreNoDemand", "telemetry/otlp/TestCosmoLeavesOut"}},
 	{"telemetry: planwarm's own requests", []string{"telemetry/TestOwnRequestsAreNoDemand"}},
 	{"telemetry: attributes that are off by default", []string{"cmd/planwarm/TestUnattributedPointsAreTold", "telemetry/otlp/TestOwnerIsTold"}},
-	{"telemetry: otel.metric.overflow", []string{"telemetry/otlp/TestOwnerIsTold", "telemetry/TestOverflowIsTold"}},
+	{"telemetry: otel.metric.overflow", []string{"cmd/planwarm/TestMergedPointsAreTold", "telemetry/otlp/TestOwnerIsTold"}},
 	{"telemetry: a trace over two batches, text and hash on different spans", []string{"cmd/planwarm/TestNoLiteralIsKept", "telemetry/otlp/TestCosmoJoinsTexts"}},
 	{"telemetry: original content has literals", []string{"cmd/planwarm/TestNoLiteralIsKept", "telemetry/TestNoLiteralIsStored"}},
 	{"telemetry: batches above 4 MiB over gRPC", []string{"cmd/planwarm/TestLargeBatchOverGRPC"}},
@@ -58,17 +67,22 @@ var exchanges = []struct {
 
 	// The router sends its schema usage.
 	{"graphqlmetrics: requests, names, clients, texts", []string{"cmd/planwarm/TestCapturesOverTheWire", "telemetry/graphqlmetrics/TestRequestsEqualTruth"}},
+	{"graphqlmetrics: several names under one hash", []string{"cmd/planwarm/TestBuildSendsATextUnderItsOwnName", "telemetry/TestSpan"}},
 	{"graphqlmetrics: failed requests do not count", []string{"cmd/planwarm/TestCapturesOverTheWire", "telemetry/graphqlmetrics/TestDecodeEqualsDocuments"}},
 	{"graphqlmetrics: introspection is in it", []string{"cmd/planwarm/TestCapturesOverTheWire"}},
 	{"graphqlmetrics: an equal body within 60 s, and after", []string{"cmd/planwarm/TestCapturesOverTheWire", "telemetry/TestEqualBodyCountsOnceAMinute"}},
 	{"two hashes: several share one plan", []string{"cmd/planwarm/TestGoldenManifestFollowsFromTruth", "cmd/planwarm/TestBuildJoinsDocumentsByHash"}},
 
-	// Signs that the router reloaded. Webhooks are not built yet.
+	// Signs that the router reloaded.
 	{"reload: a pull", []string{"warmer/TestPullIsFollowedByASecondRound"}},
 	{"reload: not ready, then ready", []string{"planner/cosmo/TestWatchReadiness"}},
 	{"reload: the plan cache's counter drops", []string{"planner/cosmo/TestWatchPlanCache", "planner/cosmo/TestPageOfARealReload"}},
 	{"reload: a canary that was warm misses", []string{"planner/cosmo/TestWatchCanary"}},
 	{"reload: the old graph serves until the new one is warm", []string{"planner/engine/router/TestReloadServesOldUntilWarm", "planner/engine/router/TestReloadByFile"}},
+
+	// The registry tells of a published schema.
+	{"webhook: signature over the raw body, a failed composition, a delivery that comes twice", []string{"admin/TestSamples", "admin/TestRepeatWindow"}},
+	{"webhook: before the router has the schema, or after", []string{"cmd/planwarm/TestWebhookPublishes", "cmd/planwarm/TestWebhookSurvivesAKill"}},
 }
 
 // TestEveryExchangeIsCovered checks that the tests named above exist.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,27 @@ func TestUnattributedPointsAreTold(t *testing.T) {
 		if f.Executions != want[key] {
 			t.Errorf("plan %s: %d executions, want %d", key, f.Executions, want[key])
 		}
+	}
+	s.stop()
+}
+
+// A router that has run out of attribute sets merges what is left into one point,
+// whose operations are lost. The log says so, and so do the metrics.
+func TestMergedPointsAreTold(t *testing.T) {
+	t.Parallel()
+	s := startSidecar(t, sidecarSettings{minExecutions: shut})
+	s.send(request{path: "/v1/metrics", header: map[string]string{"Content-Type": "application/json"}, body: []byte(`{"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+		{"name": "router.graphql.operation.planning_time", "unit": "ms", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+			{"attributes": [{"key": "otel.metric.overflow", "value": {"boolValue": true}}], "timeUnixNano": "1", "count": "9", "sum": 90, "bucketCounts": ["9"]}]}}]}]}]}`)})
+	if got := s.live(); len(got) != 0 {
+		t.Errorf("%d plans from a merged point", len(got))
+	}
+	if !strings.Contains(s.log.String(), `"outcome":"overflow"`) {
+		t.Errorf("the log does not say what is wrong:\n%s", s.log)
+	}
+	_, page := s.do(http.MethodGet, "http://"+s.addresses["health"]+"/metrics", nil, nil)
+	if want := `planwarm_telemetry_overflow_total{graph="default/storefront"} 1`; !strings.Contains(string(page), want) {
+		t.Errorf("the metrics do not have %s", want)
 	}
 	s.stop()
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/planwarm/planwarm/manifest"
 )
@@ -47,19 +48,10 @@ func TestCapturesOverTheWire(t *testing.T) {
 					usage = append(usage, r)
 				}
 			}
-			s := startSidecar(t, sidecarSettings{minExecutions: shut})
-			// Schema usage comes last here and first below: an equal body counts
-			// once for 60 s only, which a busy machine could exceed.
-			s.send(slices.Concat(shuffled(otlp, 1), shuffled(usage, 1))...)
-			first := s.live()
+			s, first := sendTwice(t, otlp, usage)
 			for _, d := range c.differences(first, truth) {
 				t.Error(d)
 			}
-			s.stop()
-			s.start()
-			same(t, "after the restart", s.live(), first)
-			s.send(slices.Concat(shuffled(usage, 2), shuffled(otlp, 2))...)
-			same(t, "after everything came again", s.live(), first)
 			got, m := s.open()
 			same(t, "as published", got, first)
 			if slices.Contains(c.folders, mainUsage) {
@@ -69,6 +61,33 @@ func TestCapturesOverTheWire(t *testing.T) {
 			}
 			s.stop()
 		})
+	}
+}
+
+// sendTwice sends everything to a sidecar, in some order and with repeats, and
+// once more after a restart, which must change nothing. It returns what the
+// sidecar knows then. An equal body of schema usage counts once for a minute
+// only: where a busy machine took longer, all is done again.
+func sendTwice(t *testing.T, otlp, usage []request) (*sidecar, map[string]figures) {
+	t.Helper()
+	for try := 1; ; try++ {
+		s := startSidecar(t, sidecarSettings{minExecutions: shut})
+		s.send(shuffled(otlp, 1)...)
+		from := time.Now()
+		s.send(shuffled(usage, 1)...)
+		first := s.live()
+		s.stop()
+		s.start()
+		same(t, "after the restart", s.live(), first)
+		s.send(shuffled(usage, 2)...)
+		if took := time.Since(from); len(usage) > 0 && took > 55*time.Second && try < 5 {
+			t.Logf("try %d: schema usage came again after %s", try, took)
+			s.stop()
+			continue
+		}
+		s.send(shuffled(otlp, 2)...)
+		same(t, "after everything came again", s.live(), first)
+		return s, first
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/planwarm/planwarm/telemetry"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"go.uber.org/goleak"
@@ -277,10 +278,16 @@ func TestOwnerIsTold(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
 	var rec recorder
 	r := receiver(t, &rec, func(o *Options) { o.Log = zap.New(core) })
+	merged := metricBytes(t, planningTime("ms", func(p pmetric.ExponentialHistogramDataPoint) {
+		p.Attributes().Clear()
+		p.Attributes().PutBool("otel.metric.overflow", true)
+	}))
 	for range 2 {
 		take(t, r, "http", Metrics, load(t, "defaults/metrics-http-cumulative")...)
+		take(t, r, "http", Metrics, capture{"merged", merged})
 	}
-	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["outcome"] != "unattributed" {
+	all := logs.All()
+	if len(all) != 2 || all[0].ContextMap()["outcome"] != "unattributed" || all[1].ContextMap()["outcome"] != "overflow" {
 		t.Errorf("%d warnings: %v", len(all), all)
 	}
 }
