@@ -40,6 +40,7 @@ func (l layoutID) scale() int { return fineScale - int(l) }
 type layouts struct {
 	bounds [][]float64
 	ids    map[uint64]layoutID
+	recent int // index of the last that was asked for: points of one metric share theirs
 }
 
 var errBounds = errors.New("bounds are not ascending, or too many")
@@ -57,8 +58,12 @@ func hashBounds(bounds []float64) uint64 {
 
 // of returns the layout of explicit bounds, which it copies when they are new.
 func (l *layouts) of(bounds []float64) (layoutID, error) {
+	if l.recent < len(l.bounds) && slices.Equal(l.bounds[l.recent], bounds) {
+		return firstExplicit + layoutID(l.recent), nil
+	}
 	h := hashBounds(bounds)
 	if id, ok := l.ids[h]; ok && slices.Equal(l.bounds[id-firstExplicit], bounds) {
+		l.recent = int(id - firstExplicit)
 		return id, nil
 	}
 	if len(bounds) > maxBounds || len(l.bounds) >= maxExplicit {

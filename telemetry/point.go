@@ -84,8 +84,8 @@ func (p *Point) identity(at uint64) uint64 {
 	return d.Sum64()
 }
 
-// histogramOf returns the samples of a point, nil for a hit. Its bins are
-// good until the next call.
+// histogramOf returns the samples of a point, nil for a hit. They are good
+// until the next event.
 func (t *Table) histogramOf(p *Point) (*histogram, error) {
 	if p.Count > maxCount {
 		return nil, errPoint
@@ -93,14 +93,14 @@ func (t *Table) histogramOf(p *Point) (*histogram, error) {
 	if p.Hit || p.Count == 0 {
 		return nil, nil
 	}
-	h := &histogram{bins: t.scratch[:0], sum: nanoseconds(p.Sum), min: math.NaN(), max: math.NaN()}
+	h := &t.scratch
+	*h = histogram{bins: h.bins[:0], sum: nanoseconds(p.Sum), min: math.NaN(), max: math.NaN()}
 	var err error
 	if p.Exponential != nil {
 		err = p.Exponential.bucket(h)
 	} else {
 		err = t.layouts.bucketExplicit(p, h)
 	}
-	t.scratch = h.bins
 	if err != nil {
 		return nil, err
 	}

@@ -82,10 +82,10 @@ func (t *Table) span(at time.Time, s *Span) bool {
 	if s.Hit {
 		t.count(at, o, spanGroup, s.Op.Client, executions, nil)
 	} else {
-		h := histogram{bins: t.scratch[:0]}
+		h := &t.scratch
+		*h = histogram{bins: h.bins[:0]}
 		h.addSample(ns)
-		t.count(at, o, spanGroup, s.Op.Client, executions, &h)
-		t.scratch = h.bins
+		t.count(at, o, spanGroup, s.Op.Client, executions, h)
 	}
 	return s.Document != "" && o.text == ""
 }

@@ -26,14 +26,16 @@ func newSeen(keep time.Duration, limit int) seen {
 func (s *seen) add(at time.Time, key uint64) bool {
 	now := at.UnixMilli()
 	s.expire(now)
-	if _, ok := s.members[key]; ok {
+	// One look into the map, which is larger than any cache, is what this costs.
+	before := len(s.members)
+	s.members[key] = struct{}{}
+	if len(s.members) == before {
 		return false
 	}
 	if s.len() >= s.limit {
 		s.pop()
 		s.dropped++
 	}
-	s.members[key] = struct{}{}
 	s.queue = append(s.queue, arrival{key, now})
 	return true
 }

@@ -122,7 +122,7 @@ type Table struct {
 	ids *simplelru.LRU[uint64, string]
 
 	stats   Stats
-	scratch bins
+	scratch histogram // of the event at hand
 }
 
 var (
