@@ -65,6 +65,7 @@ type fakeUsages struct {
 	err         error
 	hottest     int // how often it was asked
 	checkpoints int
+	noCopy      error // of the local checkpoint
 }
 
 func (f *fakeUsages) set(us ...telemetry.Usage) {
@@ -90,7 +91,7 @@ func (f *fakeUsages) Checkpoint() ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checkpoints++
-	return []byte("state"), nil
+	return []byte("state"), f.noCopy
 }
 
 // usage is an operation that asks for one field.

@@ -37,7 +37,8 @@ type UsageSource interface {
 	Usages(ctx context.Context, now time.Time, window time.Duration, key func(telemetry.Usage) string) ([]telemetry.Usage, error)
 	// Hottest returns the n most used operations of this instance.
 	Hottest(n int) []telemetry.Usage
-	// Checkpoint returns this instance's state.
+	// Checkpoint returns this instance's state. With an error there may be a
+	// state nevertheless, which is good: only its local copy could not be written.
 	Checkpoint() ([]byte, error)
 }
 

@@ -355,6 +355,19 @@ func TestCheckpointsAreSavedToTheEnd(t *testing.T) {
 	})
 }
 
+// TestCheckpointWithoutItsLocalCopy: a full disk does not keep it out of the bucket.
+func TestCheckpointWithoutItsLocalCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, nil)
+		h.usages.noCopy = errors.New("disk full")
+		stop := h.start(t)
+		stop()
+		if n := h.store.checkpoints(); n != 1 {
+			t.Errorf("%d checkpoints in the bucket", n)
+		}
+	})
+}
+
 func TestRecomputeNeedsAPublisher(t *testing.T) {
 	h := newHarness(t, func(o *GraphOptions) { o.Store = nil })
 	if _, err := h.Recompute(t.Context(), shop); err == nil {

@@ -104,8 +104,8 @@ func (g *graph) checkpoint(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, checkpointTimeout)
 	defer stop()
 	body, err := g.opts.Usages.Checkpoint()
-	if err == nil {
-		err = g.opts.Store.SaveCheckpoint(ctx, g.opts.Graph, body)
+	if body != nil { // a full disk is no reason to keep it out of the bucket
+		err = errors.Join(err, g.opts.Store.SaveCheckpoint(ctx, g.opts.Graph, body))
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		g.log.Warn("checkpoint not saved", zap.Error(err))

@@ -143,7 +143,7 @@ func (t *graphTable) Checkpoint() ([]byte, error) {
 		return nil, fmt.Errorf("write checkpoint: %w", err)
 	}
 	if err := writeFile(t.path, b.Bytes()); err != nil {
-		return nil, fmt.Errorf("write checkpoint: %w", err)
+		return b.Bytes(), fmt.Errorf("write local checkpoint: %w", err)
 	}
 	return b.Bytes(), nil
 }
