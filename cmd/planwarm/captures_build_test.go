@@ -138,6 +138,7 @@ func TestBuildCountsWhatTheRouterDid(t *testing.T) {
 	}{
 		"traces":                       {traces, measure{spans: true}},
 		"one metric stream":            {delta, measure{metric: true}},
+		"one that is cumulative":       {[]string{"--otlp", folder("metrics-http-cumulative")}, measure{metric: true}},
 		"one metric stream, twice":     {slices.Concat(delta, delta), measure{metric: true}},
 		"three metric streams":         {three, measure{metric: true}},
 		"graphqlmetrics":               {usage, measure{}},

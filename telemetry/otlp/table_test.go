@@ -120,6 +120,7 @@ func TestTableEqualsTruth(t *testing.T) {
 	}{
 		{"traces", []source{fromTraces}, true, false},
 		{"one metric stream", []source{fromDelta}, false, true},
+		{"one that is cumulative", []source{fromCumulative}, false, true},
 		{"three metric streams", []source{fromDelta, fromGRPC, fromCumulative}, false, true},
 		{"graphqlmetrics", []source{fromUsage}, false, false},
 		{"all", []source{fromTraces, fromDelta, fromGRPC, fromCumulative, fromUsage}, true, true},
