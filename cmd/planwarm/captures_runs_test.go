@@ -72,9 +72,7 @@ func TestUnattributedPointsAreTold(t *testing.T) {
 	if got := s.live(); len(got) != 0 {
 		t.Errorf("%d plans from points without a hash", len(got))
 	}
-	if !strings.Contains(s.log.String(), "telemetry cannot be attributed to operations") {
-		t.Errorf("the log does not say what is wrong:\n%s", s.log)
-	}
+	s.awaitLog("telemetry cannot be attributed to operations")
 	s.send(requests(t, "defaults/traces-http", "defaults/graphqlmetrics")...)
 	got, want := s.live(), reported(t, "defaults")
 	if len(got) == 0 || len(got) != len(want) {
@@ -99,9 +97,7 @@ func TestMergedPointsAreTold(t *testing.T) {
 	if got := s.live(); len(got) != 0 {
 		t.Errorf("%d plans from a merged point", len(got))
 	}
-	if !strings.Contains(s.log.String(), `"outcome":"overflow"`) {
-		t.Errorf("the log does not say what is wrong:\n%s", s.log)
-	}
+	s.awaitLog(`"outcome":"overflow"`)
 	_, page := s.do(http.MethodGet, "http://"+s.addresses["health"]+"/metrics", nil, nil)
 	if want := `planwarm_telemetry_overflow_total{graph="default/storefront"} 1`; !strings.Contains(string(page), want) {
 		t.Errorf("the metrics do not have %s", want)

@@ -175,6 +175,13 @@ func (s *sidecar) await(what string, holds func() bool) {
 	}
 }
 
+// awaitLog waits until the log holds something: what a process has written may
+// come later than its answer.
+func (s *sidecar) awaitLog(want string) {
+	s.t.Helper()
+	s.await(want+" in the log", func() bool { return strings.Contains(s.log.String(), want) })
+}
+
 // recompute has the sidecar build its manifest now.
 func (s *sidecar) recompute() warmer.PublishReport {
 	s.t.Helper()
