@@ -12,7 +12,7 @@ const (
 	maxTokens     = 40_000
 	maxDepth      = 100       // of selections, through fragments, and of values
 	maxFragments  = 500       // in one document
-	maxVariables  = 4_000     // of one operation, which are searched one by one
+	maxVariables  = 2_000     // of one operation, which are searched one by one, here and for its plan key
 	maxArguments  = 200       // of one field or directive
 	maxFields     = 50_000    // after fragments are expanded
 	maxWork       = 1_000_000 // fields, arguments and values after fragments are expanded

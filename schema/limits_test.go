@@ -126,7 +126,7 @@ func TestExpensiveOperationsAreRefused(t *testing.T) {
 // what they cost.
 var nearBounds = map[string]string{
 	"one name":              "{" + strings.Repeat("id ", 1_000) + "}",
-	"many variables":        "query(" + manyVariables(4_000) + ") {" + uses(4_000) + "}",
+	"many variables":        "query(" + manyVariables(maxVariables) + ") {" + uses(maxVariables) + "}",
 	"a long list":           "{ sum(of: [" + strings.Repeat("1 ", 20_000) + "]) }",
 	"two long lists":        "{ " + strings.Repeat("sum(of: ["+strings.Repeat("1 ", 5_000)+"]) ", 2) + "}",
 	"deep":                  nested(maxDepth - 2),

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/planwarm/planwarm/schema/supergraph"
 )
@@ -207,23 +208,43 @@ func TestKeyRefuses(t *testing.T) {
 		fmt.Fprintf(bomb, "fragment F%d on Category { id ...F%d ...F%d }\n", i, i+1, i+1)
 	}
 	bomb.WriteString("fragment F40 on Category { id }")
+	repeat := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	// Each fragment is nested far less than a text may be, all together are not.
+	chain := &strings.Builder{}
+	chain.WriteString("{ categories { ...F0 } }\n")
+	for i := range MaxDepth / 10 {
+		fmt.Fprintf(chain, "fragment F%d on Category {%s ...F%d %s}\n", i, strings.Repeat("parent{", 10), i+1, strings.Repeat("}", 10))
+	}
+	fmt.Fprintf(chain, "fragment F%d on Category { id }", MaxDepth/10)
 	for name, c := range map[string]struct {
 		text, op string
 		is       error
 	}{
-		"empty":              {text: "", is: ErrInvalid},
-		"syntax":             {text: "query {", is: ErrInvalid},
-		"unknown field":      {text: "{ nothing }", is: ErrInvalid},
-		"unknown name":       {text: "query A { categories { id } }", op: "B", is: ErrInvalid},
-		"several, no name":   {text: "query A { categories { id } } query B { categories { id } }", is: ErrInvalid},
-		"anonymous, another": {text: "{ categories { id } } query B { categories { id } }", op: "B", is: ErrInvalid},
-		"only fragments":     {text: "fragment F on Category { id }", is: ErrInvalid},
-		"fragment cycle":     {text: "{ categories { ...F } } fragment F on Category { ...G } fragment G on Category { ...F }", is: ErrInvalid},
-		"fragment bomb":      {text: bomb.String(), is: ErrTooLarge},
-		"deep":               {text: strings.Repeat("{a", 100_000), is: ErrTooLarge},
-		"deep list":          {text: "{ product(id: " + strings.Repeat("[", 100_000), is: ErrTooLarge},
-		"long":               {text: "{ categories { id } } #" + strings.Repeat("x", MaxText), is: ErrTooLarge},
-		"many fragments":     {text: "{ categories { id } }" + strings.Repeat(" fragment F on Category { id }", maxOperations), is: ErrTooLarge},
+		"empty":                  {text: "", is: ErrInvalid},
+		"syntax":                 {text: "query {", is: ErrInvalid},
+		"unknown field":          {text: "{ nothing }", is: ErrInvalid},
+		"unknown name":           {text: "query A { categories { id } }", op: "B", is: ErrInvalid},
+		"several, no name":       {text: "query A { categories { id } } query B { categories { id } }", is: ErrInvalid},
+		"anonymous, another":     {text: "{ categories { id } } query B { categories { id } }", op: "B", is: ErrInvalid},
+		"only fragments":         {text: "fragment F on Category { id }", is: ErrInvalid},
+		"fragment cycle":         {text: "{ categories { ...F } } fragment F on Category { ...G } fragment G on Category { ...F }", is: ErrInvalid},
+		"fragment bomb":          {text: bomb.String(), is: ErrTooLarge},
+		"deep":                   {text: strings.Repeat("{a", 100_000), is: ErrTooLarge},
+		"deep list":              {text: "{ product(id: " + strings.Repeat("[", 100_000), is: ErrTooLarge},
+		"long":                   {text: "{ categories { id } } #" + strings.Repeat("x", MaxText), is: ErrTooLarge},
+		"deep through fragments": {text: chain.String(), is: ErrTooLarge},
+		"long when expanded":     {text: "{" + repeat(100, "a%d: categories { ...F } ") + "} fragment F on Category { " + strings.Repeat("z", maxExpanded/100) + ": id }", is: ErrTooLarge},
+		"long values expanded":   {text: "{" + repeat(100, "a%d: categories { ...F } ") + `} fragment F on Category { x: id @include(if: "` + strings.Repeat("z", maxExpanded/100) + `") }`, is: ErrTooLarge},
+		"many literals":          {text: "{" + repeat(maxLiterals+1, `a%[1]d: product(id: "p-%[1]d") { id } `) + "}", is: ErrTooLarge},
+		"many expanded literals": {text: "{" + repeat(101, "a%d: product(id: 1) { ...F } ") + "} fragment F on Product {" + repeat(10, "r%[1]d: reviews(first: %[1]d) { id } ") + "}", is: ErrTooLarge},
+		"many variables":         {text: "query(" + repeat(maxDefined+1, "$v%d: ID! ") + ") { categories { id } }", is: ErrTooLarge},
+		"many fragments":         {text: "{ categories { id } }" + strings.Repeat(" fragment F on Category { id }", maxOperations), is: ErrTooLarge},
 	} {
 		for range 2 { // the second answer comes from the memo
 			if _, err := k.Key(c.text, c.op, nil); !errors.Is(err, c.is) {
@@ -293,6 +314,22 @@ func TestErrorsNameTheFault(t *testing.T) {
 	_, err = storefrontKeyer(t).Key("{\n  product(id: }", "", nil)
 	if err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The memo keeps errors, which quote names that may be as long as the text.
+func TestErrorsAreBounded(t *testing.T) {
+	name := strings.Repeat("é", 50_000)
+	for _, text := range []string{
+		"{ " + strings.Repeat("n", 100_000) + " }",
+		"query A($" + strings.Repeat("v", 100_000) + ": ID) { categories { id } }",
+		"{ categories { ..." + strings.Repeat("F", 100_000) + " } }",
+		"{ " + name + " }",
+	} {
+		_, err := storefrontKeyer(t).Key(text, "", nil)
+		if err == nil || len(err.Error()) > 4*maxMessage || !utf8.ValidString(err.Error()) {
+			t.Errorf("%.20s: error %.500v", text, err)
+		}
 	}
 }
 

@@ -186,7 +186,7 @@ func parseOperation(text string, variables []byte) (*ast.Document, error) {
 	if report.HasErrors() {
 		return nil, reportError(ErrInvalid, &doc, report)
 	}
-	if err := checkSelections(&doc); err != nil {
+	if err := checkSize(&doc); err != nil {
 		return nil, err
 	}
 	doc.Input.Variables = []byte("{}")

@@ -66,7 +66,9 @@ type Planned struct {
 	plan plan.Plan
 }
 
-// Plan plans a prepared operation and leaves the cache alone.
+// Plan plans a prepared operation and leaves the cache alone. The time that it
+// takes grows with the square of the plan's fetches and cannot be cut short:
+// thousands of them take minutes, where real operations have dozens.
 func (e *Engine) Plan(p *Prepared) (out *Planned, err error) {
 	defer func() {
 		if r := recover(); r != nil {

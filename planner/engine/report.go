@@ -27,8 +27,11 @@ var (
 	ErrClosed = errors.New("engine is closed")
 )
 
-// maxReported bounds how many faults of one operation an error tells.
-const maxReported = 3
+// Bounds of what an error tells: names in it may be as long as the text.
+const (
+	maxReported = 3   // faults of one operation
+	maxMessage  = 400 // bytes of one of them
+)
 
 // reportError turns a report into an error without any value of a user: what
 // the library quotes of literals is left out. doc is the document that the
@@ -56,8 +59,17 @@ func reportError(kind error, doc *ast.Document, r operationreport.Report) error 
 	return fmt.Errorf("%w: %s", kind, strings.Join(parts, "; "))
 }
 
-// withoutValues cuts out of a message of the library what it quotes of values.
+// withoutValues cuts out of a message of the library what it quotes of values,
+// and what is too long of it.
 func withoutValues(doc *ast.Document, message string) string {
+	message = redact(doc, message)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
+	}
+	return message
+}
+
+func redact(doc *ast.Document, message string) string {
 	if before, _, ok := strings.Cut(message, " value: "); ok {
 		message = before + " value"
 	}
