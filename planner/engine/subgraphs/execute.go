@@ -185,6 +185,9 @@ func (e *execution) resolve(o *object, f *ast.Field) (any, error) {
 	case "_entities":
 		return e.entities(f)
 	}
+	if set, ok := e.schema.requires[o.def.Name+"."+f.Name]; ok && !o.holds(set) {
+		return nil, fmt.Errorf("resolve field: %s.%s requires what was not sent", o.def.Name, f.Name)
+	}
 	return e.schema.field(o, f.Definition, f.ArgumentMap(e.vars)), nil
 }
 

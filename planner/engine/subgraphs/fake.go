@@ -64,6 +64,24 @@ func (o *object) has(key ast.SelectionSet) bool {
 	return true
 }
 
+// holds reports whether o was given all fields of a @requires, which may be null.
+func (o *object) holds(set ast.SelectionSet) bool {
+	for _, sel := range set {
+		f, ok := sel.(*ast.Field)
+		if !ok {
+			continue // of one type among several: not looked into
+		}
+		v, ok := o.own[f.Name]
+		if !ok {
+			return false
+		}
+		if child, ok := v.(*object); ok && !child.holds(f.SelectionSet) {
+			return false
+		}
+	}
+	return true
+}
+
 // writeKey writes the values of a key, making those that o was not given.
 func (s *schema) writeKey(b *strings.Builder, o *object, key ast.SelectionSet, depth int) {
 	for _, sel := range key {

@@ -1,12 +1,15 @@
 package subgraphs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
+
+	"github.com/planwarm/planwarm/schema/supergraph"
 )
 
 // maxSchemaTokens bounds the SDL of one subgraph.
@@ -22,22 +25,24 @@ extend type Query { _service: _Service! }
 
 // schema is one subgraph: its types, and which of them are entities.
 type schema struct {
-	name string
-	sdl  string
-	ast  *ast.Schema
-	keys map[string][]ast.SelectionSet // type name -> its keys, in the order of the SDL
+	name     string
+	sdl      string
+	ast      *ast.Schema
+	keys     map[string][]ast.SelectionSet // type name -> its keys, in the order of the SDL
+	requires map[string]ast.SelectionSet   // "Type.field" -> what a representation must hold
 }
 
 // parse reads subgraph SDL. Directives need no declaration: apart from @key,
-// which makes an entity, none of them changes an answer, so they are dropped.
+// which makes an entity, and @requires, without which a field is refused, none
+// of them changes an answer, so they are dropped.
 func parse(name, sdl string) (*schema, error) {
 	doc, err := parser.ParseSchemaWithLimit(&ast.Source{Name: name, Input: sdl}, maxSchemaTokens)
 	if err != nil {
 		return nil, fmt.Errorf("parse subgraph %s: %w", name, err)
 	}
-	s := &schema{name: name, sdl: sdl, keys: map[string][]ast.SelectionSet{}}
+	s := &schema{name: name, sdl: sdl, keys: map[string][]ast.SelectionSet{}, requires: map[string]ast.SelectionSet{}}
 	for _, def := range slices.Concat(doc.Definitions, doc.Extensions) {
-		if err := s.collectKeys(def); err != nil {
+		if err := s.collect(def); err != nil {
 			return nil, fmt.Errorf("parse subgraph %s: %w", name, err)
 		}
 	}
@@ -58,20 +63,41 @@ func parse(name, sdl string) (*schema, error) {
 	return s, nil
 }
 
-// collectKeys remembers the field sets of each @key of def.
-func (s *schema) collectKeys(def *ast.Definition) error {
+// collect remembers the field sets of each @key and @requires of def.
+func (s *schema) collect(def *ast.Definition) error {
 	for _, d := range def.Directives.ForNames("key") {
-		fields := d.Arguments.ForName("fields")
-		if fields == nil || fields.Value == nil {
-			return fmt.Errorf("read @key of %s: no fields", def.Name)
-		}
-		doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: "{" + fields.Value.Raw + "}"}, maxSchemaTokens)
+		set, err := fieldSet(d)
 		if err != nil {
 			return fmt.Errorf("read @key of %s: %w", def.Name, err)
 		}
-		s.keys[def.Name] = append(s.keys[def.Name], doc.Operations[0].SelectionSet)
+		s.keys[def.Name] = append(s.keys[def.Name], set)
+	}
+	for _, f := range def.Fields {
+		d := f.Directives.ForName("requires")
+		if d == nil {
+			continue
+		}
+		set, err := fieldSet(d)
+		if err != nil {
+			return fmt.Errorf("read @requires of %s.%s: %w", def.Name, f.Name, err)
+		}
+		s.requires[def.Name+"."+f.Name] = set
 	}
 	return nil
+}
+
+// fieldSet is the argument of @key or @requires, in an order that does not
+// depend on how this subgraph writes it.
+func fieldSet(d *ast.Directive) (ast.SelectionSet, error) {
+	fields := d.Arguments.ForName("fields")
+	if fields == nil || fields.Value == nil {
+		return nil, errors.New("no fields")
+	}
+	text, err := supergraph.Canonical(fields.Value.Raw)
+	if err != nil {
+		return nil, err
+	}
+	return supergraph.ParseFieldSet(text)
 }
 
 // entityUnion is the SDL of _Entity and the field that resolves it.

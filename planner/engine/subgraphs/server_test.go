@@ -89,6 +89,8 @@ func TestAnswers(t *testing.T) {
 		{"service", `{ _service { sdl } }`, nil, `@link`},
 		{"entity keeps its representation", `query($r: [_Any!]!) { _entities(representations: $r) { ... on Vet { id zone } __typename } }`,
 			map[string]any{"r": []any{map[string]any{"__typename": "Vet", "id": "v1", "city": "Ulm"}}}, `"id":"v1"`},
+		{"a field whose requirement was not sent", `query($r: [_Any!]!) { _entities(representations: $r) { ... on Vet { zone } } }`,
+			map[string]any{"r": []any{map[string]any{"__typename": "Vet", "id": "v1"}}}, `Vet.zone requires what was not sent`},
 		{"no such entity", `query($r: [_Any!]!) { _entities(representations: $r) { __typename } }`,
 			map[string]any{"r": []any{map[string]any{"__typename": "Chip", "code": "x"}}}, `no entity`},
 		{"unknown field", `{ cat(id: "1") { age } }`, nil, `Cannot query field`},
@@ -215,6 +217,7 @@ func TestBadSDL(t *testing.T) {
 		"unknown type": `type Query { a: Nope }`,
 		"bad key":      `type Query { a: A } type A @key(fields: "{") { id: ID! }`,
 		"key of none":  `type Query { a: A } type A @key { id: ID! }`,
+		"bad requires": `type Query { a: A } type A @key(fields: "id") { id: ID! b: Int @requires(fields: "{") }`,
 	} {
 		if _, err := New(Options{SDL: map[string]string{"s": sdl}}); err == nil {
 			t.Errorf("%s: accepted", name)
