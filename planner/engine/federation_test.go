@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -78,6 +79,19 @@ func TestFederationFeatures(t *testing.T) {
 			query: `{ node { views } }`, fetches: 2, depth: 2, want: []string{`service: "b"`, "... on Node"},
 		},
 		{
+			name: "what an interface object requires is required of its concrete types",
+			types: `type Query @join__type(graph: A) @join__type(graph: B) { node: Node @join__field(graph: A) }
+				interface Node @join__type(graph: A, key: "id") @join__type(graph: B, key: "id", isInterfaceObject: true) { id: ID! title: String @join__field(graph: A) @join__field(graph: B, external: true) slug: String @join__field(graph: B, requires: "title") }
+				type Post implements Node @join__implements(graph: A, interface: "Node") @join__type(graph: A, key: "id") { id: ID! title: String slug: String @join__field }`,
+			query: `{ node { ... on Post { slug } } }`, fetches: 2, depth: 2, want: []string{`service: "b"`, "... on Node", "title"},
+		},
+		{
+			name: "a key that is external is handed over where it is provided",
+			types: `type Query @join__type(graph: A) { best: Item @join__field(graph: A, provides: "id") any: Item @join__field(graph: A) }
+				type Item @join__type(graph: A) @join__type(graph: B, key: "id") { id: ID! @join__field(graph: A, external: true) @join__field(graph: B) price: Int @join__field(graph: B) }`,
+			query: `{ best { price } }`, fetches: 2, depth: 2, want: []string{`service: "b"`, "_entities"},
+		},
+		{
 			name: "join v0.1: a field belongs to the owner of its type",
 			types: `type Query { user: User @join__field(graph: A) }
 				type User @join__owner(graph: B) @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") { id: ID! name: String }`,
@@ -101,6 +115,15 @@ func TestFederationFeatures(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where an external key is not provided there is no way to the other subgraph.
+func TestExternalKeyThatIsNotProvided(t *testing.T) {
+	e := newEngine(t, plain+`type Query @join__type(graph: A) { best: Item @join__field(graph: A, provides: "id") any: Item @join__field(graph: A) }
+		type Item @join__type(graph: A) @join__type(graph: B, key: "id") { id: ID! @join__field(graph: A, external: true) @join__field(graph: B) price: Int @join__field(graph: B) }`, Options{PlanOnly: true})
+	if err := e.Check(`{ any { price } }`, ""); !errors.Is(err, ErrUnplannable) {
+		t.Errorf("error %v, want %v", err, ErrUnplannable)
 	}
 }
 
