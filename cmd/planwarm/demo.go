@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"text/tabwriter"
 
 	"github.com/planwarm/planwarm/cmd/planwarm/demo"
 	"github.com/spf13/cobra"
@@ -41,17 +43,20 @@ func (c *cli) demo(ctx context.Context, keep bool) (err error) {
 	}
 	d, err := demo.New(demo.Options{Executable: exe, Dir: dir, Progress: c.step})
 	if err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(dir))
 	}
 	defer func() {
 		err = errors.Join(err, d.Close(context.WithoutCancel(ctx)))
-		if err == nil { // after a failure the logs are worth keeping
-			err = os.RemoveAll(dir)
-		} else {
-			fmt.Fprintf(c.stderr, "logs are in %s\n", dir)
+		if err == nil || ctx.Err() != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+			return
 		}
+		fmt.Fprintf(c.stderr, "logs are in %s\n", dir) // after a failure they are worth keeping
 	}()
 	result, err := d.Run(ctx)
+	if ctx.Err() != nil {
+		return errors.New("demo interrupted") // what else failed, failed of that
+	}
 	if err != nil {
 		return err
 	}
@@ -87,13 +92,9 @@ func (c *cli) printDemo(r demo.Result) error {
 	if err := r.Print(c.stdout); err != nil {
 		return err
 	}
-	names := make([]string, 0, len(r.Addresses))
-	for name := range r.Addresses {
-		names = append(names, name)
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(r.Addresses)) {
+		fmt.Fprintf(w, "%s\t%s\n", name, r.Addresses[name])
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(c.stdout, "%-10s %s\n", name, r.Addresses[name])
-	}
-	return nil
+	return w.Flush()
 }

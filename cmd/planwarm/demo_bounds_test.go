@@ -78,6 +78,8 @@ func checkCounts(t *testing.T, r demo.Result) {
 		fmt.Sprintf("%d misses of operations in the manifest for the new schema", r.Webhook.ManifestMisses):                                  r.Webhook.ManifestMisses == 0,
 		fmt.Sprintf("%d requests executed by warming", r.ExecutedByWarming):                                                                  r.ExecutedByWarming == 0,
 		fmt.Sprintf("verified share %v", r.Warm.VerifiedShare):                                                                               r.Warm.VerifiedShare != nil && *r.Warm.VerifiedShare == 1,
+		fmt.Sprintf("%d operations of the warming refused by the router", r.RefusedOfWarming):                                                r.RefusedOfWarming == 0,
+		fmt.Sprintf("%d mutations not sent over HTTP", r.Warm.Skipped):                                                                       r.Warm.Skipped > 0,
 		fmt.Sprintf("%d failed to warm", r.Warm.Failed):                                                                                      r.Warm.Failed == 0,
 	} {
 		if !holds {

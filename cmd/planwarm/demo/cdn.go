@@ -45,26 +45,26 @@ func (c *cdn) serve(w http.ResponseWriter, r *http.Request) {
 func (c *cdn) stop(ctx context.Context) error { return c.srv.Shutdown(ctx) }
 
 // serveBucket puts the CDN in front of the bucket that planwarm keeps in
-// dataDir, through an S3 server of its own over the same directory. It returns
-// what ends that server.
-func (c *cdn) serveBucket(ctx context.Context, dataDir string) (stop func() error, err error) {
+// dataDir, through an S3 server of its own over the same directory. The server
+// is returned also with an error; nil when it did not start.
+func (c *cdn) serveBucket(ctx context.Context, dataDir string) (*embedded.Server, error) {
 	srv, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dataDir, "s3")})
 	if err != nil {
 		return nil, err
 	}
 	store, err := cdnsource.NewStore(cdnsource.Options{Bucket: srv.Bucket()})
 	if err != nil {
-		return srv.Close, err
+		return srv, err
 	}
 	h, err := cdnsource.NewHandler(cdnsource.HandlerOptions{
 		Source: inForce{store}, Graphs: []cdnsource.ServedGraph{{Graph: graph}},
 	})
 	if err != nil {
-		return srv.Close, err
+		return srv, err
 	}
 	var handler http.Handler = h
 	c.handler.Store(&handler)
-	return srv.Close, nil
+	return srv, nil
 }
 
 // inForce serves the manifest that the bucket has.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/planwarm/planwarm/cdnsource/embedded"
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/planner/engine/subgraphs"
 	"github.com/planwarm/planwarm/schema"
@@ -43,6 +44,7 @@ type Demo struct {
 	client     *http.Client
 	subgraphs  *subgraphs.Server
 	cdn        *cdn
+	bucket     *embedded.Server
 	sidecar    *sidecar
 	router     *routerProcess
 	routerPort string
@@ -80,12 +82,12 @@ func (d *Demo) Run(ctx context.Context) (Result, error) {
 		{"a router without planwarm learns the hard way: Zipf traffic", d.learn},
 		{"planwarm recomputes and publishes the manifest", d.publish},
 		{"cold: a fresh router process, every operation once", d.cold},
-		{"warmed: a fresh router process pulls its warm-up", d.startWarmed},
+		{"warmed: a fresh router process pulls its warm-up", d.warming(d.startWarmed)},
 		{"warmed: every operation once", d.warmed},
 		{"steady: the same process, every operation again", d.steady},
-		{"a new schema is published while the CDN is broken", d.reloadBroken},
+		{"a new schema is published while the CDN is broken", d.warming(d.reloadBroken)},
 		{"fallback: every operation that the new schema accepts", d.fallback},
-		{"the CDN is repaired, and a signed webhook tells of the publish", d.publishWebhook},
+		{"the CDN is repaired, and a signed webhook tells of the publish", d.warming(d.publishWebhook)},
 		{"webhook: every operation that the new schema accepts", d.published},
 	}
 	for i, s := range steps {
@@ -114,9 +116,13 @@ func (d *Demo) died() error {
 	return errors.Join(errs...)
 }
 
-// Addresses says where the parts of a demo that is kept listen.
+// Addresses says where the parts of a demo that is kept listen, and where its
+// files are, the credentials of the bucket among them.
 func (d *Demo) Addresses() map[string]string {
-	a := map[string]string{"router": d.router.url + "/graphql", "router stats": d.router.url + "/stats", "subgraphs": d.subgraphs.CountsURL()}
+	a := map[string]string{
+		"router": d.router.url + "/graphql", "router stats": d.router.url + "/stats", "subgraphs": d.subgraphs.CountsURL(),
+		"bucket": d.bucket.Endpoint(), "files": d.Dir,
+	}
 	for name, addr := range d.sidecar.addresses {
 		a["planwarm "+name] = "http://" + addr
 	}
@@ -160,12 +166,12 @@ func (d *Demo) startAll(ctx context.Context) error {
 	if d.sidecar, err = startSidecar(ctx, d.Executable, d.Dir, d.cdn.url, d.routerURL()); err != nil {
 		return err
 	}
-	d.onStop(d.sidecar.stop)
-	stop, err := d.cdn.serveBucket(ctx, d.sidecar.dataDir)
-	if stop != nil {
-		d.onStop(func(context.Context) error { return stop() })
+	d.onStop(func(context.Context) error { return d.sidecar.stop() })
+	bucket, err := d.cdn.serveBucket(ctx, d.sidecar.dataDir)
+	if bucket != nil {
+		d.onStop(func(context.Context) error { return bucket.Close() })
+		d.bucket, d.result.Bucket = bucket, "s3://"+bucket.Options().Bucket
 	}
-	d.result.Bucket = "s3://planwarm"
 	return err
 }
 
@@ -190,13 +196,13 @@ func (d *Demo) learn(ctx context.Context) error {
 	}
 	for _, req := range traffic(d.operations, trafficRequests, rand.New(rand.NewPCG(trafficSeed, trafficSeed))) {
 		if _, err := send(ctx, d.client, r.url, req); err != nil {
-			return errors.Join(err, r.stop(ctx))
+			return errors.Join(err, r.stop())
 		}
 	}
 	if err := r.flush(ctx, d.client); err != nil {
-		return errors.Join(err, r.stop(ctx))
+		return errors.Join(err, r.stop())
 	}
-	return r.stop(ctx)
+	return r.stop()
 }
 
 func (d *Demo) publish(ctx context.Context) error {
@@ -217,17 +223,44 @@ func (d *Demo) cold(ctx context.Context) error {
 		return err
 	}
 	d.result.Runs.Cold, err = d.measure(ctx, r, pass(d.operations, d.v1), "")
-	return errors.Join(err, r.stop(ctx))
+	return errors.Join(err, r.stop())
+}
+
+// warming goes through a step in which nothing but warming goes on, and counts
+// what reached a subgraph and what the router refused.
+func (d *Demo) warming(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		executed, refused, err := d.seen(ctx)
+		if err != nil {
+			return err
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+		executedNow, refusedNow, err := d.seen(ctx)
+		d.result.ExecutedByWarming += executedNow - executed
+		d.result.RefusedOfWarming += refusedNow - refused
+		return err
+	}
+}
+
+// seen is what the subgraphs were asked and what the router refused so far.
+func (d *Demo) seen(ctx context.Context) (executed, refused uint64, err error) {
+	executed = d.subgraphs.Total().Requests()
+	if d.router == nil {
+		return executed, 0, nil
+	}
+	stats, err := d.router.stats(ctx, d.client)
+	return executed, stats.Invalid, err
 }
 
 func (d *Demo) startWarmed(ctx context.Context) error {
-	before := d.subgraphs.Total().Requests()
 	r, err := d.startRouter(ctx, "router", routerSettings{listen: "127.0.0.1:" + d.routerPort, pull: true, telemetry: true})
 	if err != nil {
 		return err
 	}
 	d.router = r
-	d.onStop(r.stop)
+	d.onStop(func(context.Context) error { return r.stop() })
 	// The run that checks this router: planwarm has waited for one since its
 	// start, and what it noted before belongs to an older generation.
 	run, err := d.sidecar.awaitRun(ctx, d.client, func(s routerStatus) bool {
@@ -245,7 +278,6 @@ func (d *Demo) startWarmed(ctx context.Context) error {
 		VerifiedShare: run.Share, Pulled: stats.Warmup.Planned,
 	}
 	d.result.Runs.Warmed.Source = string(run.Origin)
-	d.result.ExecutedByWarming += d.subgraphs.Total().Requests() - before
 	return nil
 }
 
@@ -276,7 +308,6 @@ func (d *Demo) reloadBroken(ctx context.Context) error {
 	if err := d.subgraphs.Update(sdl); err != nil {
 		return err
 	}
-	before := d.subgraphs.Total().Requests()
 	if err := replaceFile(filepath.Join(d.Dir, "v2.graphql"), filepath.Join(d.Dir, "schema.graphql")); err != nil {
 		return err
 	}
@@ -297,7 +328,6 @@ func (d *Demo) reloadBroken(ctx context.Context) error {
 	}
 	d.result.Runs.Fallback.Source = string(run.Origin)
 	d.result.Broken = brokenNames(run)
-	d.result.ExecutedByWarming += d.subgraphs.Total().Requests() - before
 	return nil
 }
 

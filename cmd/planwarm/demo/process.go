@@ -2,7 +2,6 @@ package demo
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,8 +59,9 @@ func (c *child) wait() {
 	close(c.done)
 }
 
-// stop asks the child to end, and kills it when it does not.
-func (c *child) stop(ctx context.Context) error {
+// stop asks the child to end, and kills it when it does not. Its patience does
+// not depend on the step: an interrupted demo ends its children in order too.
+func (c *child) stop() error {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	_ = c.stdin.Close()
 	patience := time.NewTimer(stopPatience)
@@ -70,7 +70,6 @@ func (c *child) stop(ctx context.Context) error {
 	case <-c.done:
 		return nil
 	case <-patience.C:
-	case <-ctx.Done():
 	}
 	_ = c.cmd.Process.Kill()
 	<-c.done

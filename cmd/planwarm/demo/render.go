@@ -45,7 +45,8 @@ func (r Result) Print(w io.Writer) error {
 	fmt.Fprintf(w, "\nmanifest   %d operations (%d plans) in %s, sequence %d\n", r.Manifest.Operations, r.Manifest.PlanKeys, r.Bucket, r.Manifest.Sequence)
 	fmt.Fprintf(w, "warm-up    %d plans made by the router from what it pulled, mutations included; checked: %d warm, %d planned, %d failed, %d mutations not sent\n",
 		r.Warm.Pulled, r.Warm.AlreadyWarm, r.Warm.Planned, r.Warm.Failed, r.Warm.Skipped)
-	fmt.Fprintf(w, "broken     %d operations that the new schema refuses, listed and not sent: %s\n", len(r.Broken), strings.Join(r.Broken, ", "))
+	fmt.Fprintf(w, "broken     %d operations that the new schema refuses, listed and not sent (%d refused by the router): %s\n",
+		len(r.Broken), r.RefusedOfWarming, strings.Join(r.Broken, ", "))
 	fmt.Fprintf(w, "webhook    %s; manifest %d for the new schema, router %s, %d of the manifest before broke\n",
 		r.Webhook.Answer, r.Webhook.Sequence, r.Webhook.Router, len(r.Webhook.Broken))
 	for _, b := range r.Webhook.Broken {

@@ -10,6 +10,7 @@ type Result struct {
 	Warm              WarmResult `json:"warm"`
 	Broken            []string   `json:"broken"`            // operations that the v2 schema refuses
 	ExecutedByWarming uint64     `json:"executedByWarming"` // requests that subgraphs saw while only warming went on
+	RefusedOfWarming  uint64     `json:"refusedOfWarming"`  // what warming sent meanwhile and the router refused: broken operations are not sent
 	Webhook           Webhook    `json:"webhook"`
 
 	Addresses map[string]string `json:"addresses,omitempty"` // with Keep

@@ -49,22 +49,24 @@ func (d *Demo) startRouter(ctx context.Context, name string, s routerSettings) (
 	if err != nil {
 		return nil, err
 	}
+	release := context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() }) // or a router that says nothing holds the demo
 	line, err := c.out.ReadBytes('\n')
+	release()
 	go func() {
 		_, _ = io.Copy(io.Discard, c.out) // one line is all it writes
 		c.wait()
 	}()
 	r := &routerProcess{child: c}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w; its log is %s", name, err, c.log.Name()), r.stop(ctx))
+		return nil, errors.Join(fmt.Errorf("start %s: %w; its log is %s", name, err, c.log.Name()), r.stop())
 	}
 	var started router.Started
 	if err := json.Unmarshal(line, &started); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.stop(ctx))
+		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.stop())
 	}
 	r.url = started.URL
 	if err := r.awaitReady(ctx, d.client); err != nil {
-		return nil, errors.Join(err, r.stop(ctx))
+		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
 }

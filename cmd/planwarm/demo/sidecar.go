@@ -75,7 +75,7 @@ func startSidecar(ctx context.Context, exe, dir, cdnURL, routerURL string) (*sid
 	}()
 	s := &sidecar{child: c, dataDir: dataDir}
 	if err := s.awaitStart(ctx); err != nil {
-		return nil, errors.Join(err, s.stop(ctx))
+		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
 }
