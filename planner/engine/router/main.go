@@ -25,8 +25,13 @@ type Started struct {
 	URL string `json:"url"` // base URL: /graphql, /health/ready, /stats, /metrics
 }
 
-// stopTimeout bounds the orderly end of Main.
-const stopTimeout = 10 * time.Second
+const (
+	// stopTimeout bounds the orderly end of Main.
+	stopTimeout = 10 * time.Second
+	// headerTimeout is long, since clients open connections ahead of their use,
+	// and a request on one that is closed just then cannot be sent again.
+	headerTimeout = 2 * time.Minute
+)
 
 // DecodeConfig reads a Config; an unknown key is an error.
 func DecodeConfig(r io.Reader) (Config, error) {
@@ -58,7 +63,7 @@ func Main(ctx context.Context, c Config, out io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("start router: %w", err)
 	}
-	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(r.log)}
+	server := &http.Server{Handler: r, ReadHeaderTimeout: headerTimeout, ErrorLog: zap.NewStdLog(r.log)}
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -21,8 +21,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// maxBody bounds the body of a request.
-const maxBody = 4 << 20
+const (
+	maxBody     = 4 << 20 // of a request
+	idleTimeout = 10 * time.Minute
+)
 
 // Options of a Server.
 type Options struct {
@@ -75,7 +77,8 @@ func New(o Options) (*Server, error) {
 	s.listener = ln
 	// Idle connections outlast those of any client: one that is closed just when
 	// a client takes it from its pool fails a request that cannot be sent again.
-	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 10 * time.Minute}
+	// That holds for their first request too, since clients open some ahead.
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout}
 	go func() { s.serve <- s.http.Serve(ln) }()
 	return s, nil
 }
