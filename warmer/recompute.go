@@ -9,7 +9,6 @@ import (
 
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/schema"
-	"go.uber.org/zap"
 )
 
 // errUnchanged leaves the published manifest as it is.
@@ -91,7 +90,6 @@ func (g *graph) recomputeInto(ctx context.Context, rep *PublishReport, now time.
 	switch {
 	case err == nil:
 		sequence = m.Sequence
-		g.log.Info("manifest published", zap.Uint64("sequence", m.Sequence), zap.Int("operations", len(m.Operations)))
 		g.refetch.add(ReasonManifest)
 	case errors.Is(err, errUnchanged):
 	case errors.As(err, &soon):

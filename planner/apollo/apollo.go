@@ -73,8 +73,7 @@ func (Planner) MutationSafe() bool { return true }
 
 // admit refuses mutations, unless a required variable is left out.
 func admit(op planhttp.Operation, q planner.Request) error {
-	leftOut := slices.ContainsFunc(op.Required, func(name string) bool { _, sent := q.Conditions[name]; return !sent })
-	if op.Kind == planhttp.Mutation && !leftOut {
+	if op.Kind == planhttp.Mutation && len(op.LeftOut(q.Conditions)) == 0 {
 		return fmt.Errorf("%w: it has no required variable to leave out", planner.ErrMutation)
 	}
 	return nil
@@ -124,7 +123,7 @@ func signs() func([]planhttp.Series) string {
 		}
 		switch {
 		case fell:
-			return dryrun.SignInstance
+			return planhttp.SignInstance
 		case grew:
 			return SignSchema
 		case counted || before == nil:

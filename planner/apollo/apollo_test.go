@@ -16,6 +16,7 @@ import (
 	"github.com/planwarm/planwarm/planner/apollo/apollodouble"
 	"github.com/planwarm/planwarm/planner/dryrun"
 	"github.com/planwarm/planwarm/planner/dryrun/dryrundouble"
+	"github.com/planwarm/planwarm/planner/planhttp"
 	"github.com/planwarm/planwarm/warmer"
 )
 
@@ -232,7 +233,7 @@ func TestWatch(t *testing.T) {
 		noCounter      bool
 		reload, resume string
 	}{
-		"counter":     {false, SignSchema, dryrun.SignInstance},
+		"counter":     {false, SignSchema, planhttp.SignInstance},
 		"connections": {true, SignConnection, SignConnection},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestWatch(t *testing.T) {
 					t.Errorf("not ready: %q", got)
 				}
 				d.SetReady(true)
-				if got := signs(); got != dryrun.SignReady {
+				if got := signs(); got != planhttp.SignReady {
 					t.Errorf("ready again: %q", got)
 				}
 			})

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,9 +39,6 @@ const (
 // canary is answered {"data":null} by a router that honours the header. One
 // that does not executes it, which calls no subgraph.
 const canary = "{ __typename }"
-
-// wrongToken is refused by every router that checks tokens at all.
-const wrongToken = "planwarm-deliberately-wrong"
 
 // Options configure a Planner.
 type Options struct {
@@ -78,14 +74,8 @@ type Planner struct {
 	o      Options
 	client *http.Client
 	log    *zap.Logger
-
-	gate *planhttp.Gate
-
-	mu sync.Mutex
-	// closed says that a wrong token was refused, as long as the gate has lost
-	// no proof since.
-	closed   bool
-	closedAt uint64
+	gate   *planhttp.Gate
+	closed *planhttp.Closed
 }
 
 var (
@@ -97,20 +87,12 @@ var (
 
 // New returns a Planner for one router. It sends nothing yet.
 func New(o Options) (*Planner, error) {
-	var faults []error
-	for name, u := range map[string]string{"url": o.URL, "ready url": o.ReadyURL, "metrics url": o.MetricsURL} {
-		if u == "" && name != "url" {
-			continue
-		}
-		if err := planhttp.CheckURL(name, u); err != nil {
-			faults = append(faults, err)
-		}
-	}
+	faults := planhttp.CheckURLs(o.URL, o.ReadyURL, o.MetricsURL)
 	if o.FailsClosed && o.Token == nil {
-		faults = append(faults, errors.New("fails closed: a router can only fail closed to a token, and there is none"))
+		faults = errors.Join(faults, errors.New("fails closed: a router can only fail closed to a token, and there is none"))
 	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("new cosmo planner: %w", errors.Join(faults...))
+	if faults != nil {
+		return nil, fmt.Errorf("new cosmo planner: %w", faults)
 	}
 	o.OwnClientName = cmp.Or(o.OwnClientName, DefaultClientName)
 	o.WatchCanary = cmp.Or(o.WatchCanary, DefaultWatchCanary)
@@ -127,6 +109,7 @@ func New(o Options) (*Planner, error) {
 	}
 	p := &Planner{o: o, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}
 	p.gate = planhttp.NewGate(p.canary)
+	p.closed = planhttp.NewClosed(p.gate)
 	return p, nil
 }
 
@@ -155,23 +138,14 @@ func (p *Planner) canary(ctx context.Context) error {
 // proveClosed sends the canary with a wrong token: only a 400 that says nothing
 // of data is a proof that the router fails closed.
 func (p *Planner) proveClosed(ctx context.Context) error {
-	losses := p.gate.Losses()
-	a, err := p.send(ctx, planner.Request{Query: canary}, func() (string, error) { return wrongToken, nil })
-	switch {
-	case err != nil:
-		err = fmt.Errorf("%w: %w", planner.ErrMutation, err)
-	case a.status != http.StatusBadRequest || a.proof == proofHonoured || a.proof == proofExecuted:
-		err = fmt.Errorf("%w: a wrong token is answered %d", planner.ErrMutation, a.status)
-	}
-	p.mu.Lock()
-	p.closed, p.closedAt = err == nil, losses
-	p.mu.Unlock()
-	return err
+	return p.closed.Prove(ctx, func(ctx context.Context) error {
+		a, err := p.send(ctx, planner.Request{Query: canary}, func() (string, error) { return planhttp.WrongToken, nil })
+		if err == nil && (a.status != http.StatusBadRequest || a.proof == proofHonoured || a.proof == proofExecuted) {
+			err = fmt.Errorf("a wrong token is answered %d", a.status)
+		}
+		return err
+	})
 }
 
 // MutationSafe says whether the last Probe proved that the router fails closed.
-func (p *Planner) MutationSafe() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed && p.closedAt == p.gate.Losses() && p.gate.Open()
-}
+func (p *Planner) MutationSafe() bool { return p.closed.Stands() }

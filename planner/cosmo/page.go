@@ -22,7 +22,7 @@ type page struct {
 // version replaces the series, and the new one can already be higher.
 func (p page) since(before page) string {
 	if before.started != 0 && p.started != 0 && p.started != before.started {
-		return SignInstance
+		return planhttp.SignInstance
 	}
 	for labels, old := range before.added {
 		if now, ok := p.added[labels]; !ok || now < old {

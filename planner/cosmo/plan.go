@@ -16,22 +16,14 @@ import (
 // our own name telemetry can tell these requests from live ones.
 func (p *Planner) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
 	res, err := p.plan(ctx, r)
-	if err != nil {
-		p.gate.Learn(err)
-		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
-	}
-	return res, nil
+	return res, p.gate.Told("plan operation", err)
 }
 
 // Verify asks whether the plan of r was in the cache. The question plans it
 // when it was not.
 func (p *Planner) Verify(ctx context.Context, r planner.Request) (planner.Hit, error) {
 	res, err := p.plan(ctx, r)
-	if err != nil {
-		p.gate.Learn(err)
-		return planner.HitUnknown, fmt.Errorf("verify operation: %w", err)
-	}
-	return res.Hit, nil
+	return res.Hit, p.gate.Told("verify operation", err)
 }
 
 func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, error) {

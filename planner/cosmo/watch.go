@@ -2,8 +2,6 @@ package cosmo
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -13,33 +11,16 @@ import (
 	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
-// The signs of a reload. That the router asks our own CDN endpoint for its
-// warm-up is told by the endpoint, not here.
+// The signs of a reload, besides those of package planhttp. That the router asks
+// our own CDN endpoint for its warm-up is told by the endpoint, not here.
 const (
-	SignReady    = "router became ready"
-	SignInstance = "instance changed"
-	SignCache    = "plan cache dropped"
-	SignCanary   = "warm canary missed"
+	SignCache  = "plan cache dropped"
+	SignCanary = "warm canary missed"
 )
-
-// checkTimeout bounds each question of one look.
-const checkTimeout = 5 * time.Second
-
-// Ready returns nil when the readiness endpoint answers 200.
-func (p *Planner) Ready(ctx context.Context) error {
-	if p.o.ReadyURL == "" {
-		return errors.New("ask readiness: no ready url")
-	}
-	err := planhttp.Get(ctx, p.client, p.o.ReadyURL, checkTimeout, func(io.Reader) error { return nil })
-	if err != nil {
-		return fmt.Errorf("ask readiness: %w", err)
-	}
-	return nil
-}
 
 // Watch looks for signs of a reload until ctx ends.
 func (p *Planner) Watch(ctx context.Context, seen func(planner.Reload)) error {
-	var w watch
+	w := watch{ready: planhttp.Readiness{Client: p.client, URL: p.o.ReadyURL}}
 	planhttp.Watch(ctx, p.o.WatchInterval, p.o.Debounce, func(ctx context.Context) string {
 		sign := p.look(ctx, &w)
 		if sign != "" {
@@ -53,8 +34,7 @@ func (p *Planner) Watch(ctx context.Context, seen func(planner.Reload)) error {
 
 // watch is what the last look saw.
 type watch struct {
-	asked      bool // readiness was asked before
-	ready      bool
+	ready      planhttp.Readiness
 	page       page
 	nextPage   time.Time
 	canaryWarm bool // the canary's plan is in the cache
@@ -68,15 +48,8 @@ func (p *Planner) look(ctx context.Context, w *watch) string {
 			sign = s
 		}
 	}
-	if p.o.ReadyURL != "" {
-		ready := p.Ready(ctx) == nil
-		if ctx.Err() != nil {
-			return ""
-		}
-		if w.asked && ready && !w.ready {
-			note(SignReady)
-		}
-		w.asked, w.ready = true, ready
+	if w.ready.Look(ctx) {
+		note(planhttp.SignReady)
 	}
 	if sign != "" || !time.Now().Before(w.nextPage) {
 		note(p.lookAtPage(ctx, w))
@@ -100,7 +73,7 @@ func (p *Planner) lookAtPage(ctx context.Context, w *watch) string {
 	}
 	w.nextPage = time.Now().Add(p.o.MetricsInterval)
 	var now page
-	err := planhttp.Get(ctx, p.client, p.o.MetricsURL, checkTimeout, func(r io.Reader) (err error) { now, err = readPage(r); return err })
+	err := planhttp.Get(ctx, p.client, p.o.MetricsURL, planhttp.LookTimeout, func(r io.Reader) (err error) { now, err = readPage(r); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			p.log.Debug("cannot read metrics of the router", zap.Error(err))
@@ -115,7 +88,7 @@ func (p *Planner) lookAtPage(ctx context.Context, w *watch) string {
 // lookAtCanary asks for a plan that only we use. It is a question and keeps the
 // plan warm at the same time, so it misses once after each reload.
 func (p *Planner) lookAtCanary(ctx context.Context, w *watch) string {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, planhttp.LookTimeout)
 	defer cancel()
 	hit, err := p.Verify(ctx, planner.Request{Query: p.o.WatchCanary})
 	if err != nil || hit == planner.HitUnknown {

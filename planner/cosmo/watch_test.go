@@ -14,6 +14,7 @@ import (
 
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/cosmo/cosmodouble"
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 // watching runs Watch in a bubble and returns the signs seen so far.
@@ -70,7 +71,7 @@ func TestWatchReadiness(t *testing.T) {
 		d.SetReady(true)
 		back := time.Now()
 		time.Sleep(10 * time.Second)
-		expectSigns(t, signs(), SignReady)
+		expectSigns(t, signs(), planhttp.SignReady)
 		if at := signs()[0].At; at.Before(back) || at.Sub(back) > 2*time.Second {
 			t.Errorf("seen %v after", at.Sub(back))
 		}
@@ -171,21 +172,6 @@ func TestWatchExecutesAtMostItsCanary(t *testing.T) {
 	})
 }
 
-func TestReady(t *testing.T) {
-	d := cosmodouble.New(cosmodouble.Options{})
-	p := newPlanner(t, d, func(o *Options) { o.ReadyURL = ready })
-	if err := p.Ready(t.Context()); err != nil {
-		t.Error(err)
-	}
-	d.SetReady(false)
-	if err := p.Ready(t.Context()); err == nil {
-		t.Error("ready although it is not")
-	}
-	if err := newPlanner(t, d, nil).Ready(t.Context()); err == nil {
-		t.Error("ready without an address to ask")
-	}
-}
-
 // TestPageOfARealReload reads the pages of a real router before and after a
 // reload to another schema: the series moved to another config version.
 func TestPageOfARealReload(t *testing.T) {
@@ -212,7 +198,7 @@ func TestPageOfARealReload(t *testing.T) {
 	}
 	restarted := before
 	restarted.started++
-	if s := restarted.since(before); s != SignInstance {
+	if s := restarted.since(before); s != planhttp.SignInstance {
 		t.Errorf("restart: %q", s)
 	}
 }

@@ -100,20 +100,12 @@ type Router struct {
 
 // New returns a Router. It sends nothing yet.
 func New(d Dialect, o Options) (*Router, error) {
-	var faults []error
-	for _, u := range []struct{ name, address string }{{"url", o.URL}, {"ready url", o.ReadyURL}, {"metrics url", o.MetricsURL}} {
-		if u.address == "" && u.name != "url" {
-			continue
-		}
-		if err := planhttp.CheckURL(u.name, u.address); err != nil {
-			faults = append(faults, err)
-		}
-	}
+	faults := planhttp.CheckURLs(o.URL, o.ReadyURL, o.MetricsURL)
 	if o.Canary == nil {
-		faults = append(faults, errors.New("canary: there is none"))
+		faults = errors.Join(faults, errors.New("canary: there is none"))
 	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("new %s: %w", d.Component, errors.Join(faults...))
+	if faults != nil {
+		return nil, fmt.Errorf("new %s: %w", d.Component, faults)
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
@@ -153,11 +145,7 @@ func (r *Router) canary(ctx context.Context) error {
 // our own name telemetry can tell these requests from live ones.
 func (r *Router) Plan(ctx context.Context, q planner.Request) (planner.Result, error) {
 	res, err := r.plan(ctx, q)
-	if err != nil {
-		r.gate.Learn(err)
-		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
-	}
-	return res, nil
+	return res, r.gate.Told("plan operation", err)
 }
 
 func (r *Router) plan(ctx context.Context, q planner.Request) (planner.Result, error) {

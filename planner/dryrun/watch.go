@@ -2,10 +2,7 @@ package dryrun
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -13,31 +10,10 @@ import (
 	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
-// The signs that every router gives.
-const (
-	SignReady    = "router became ready"
-	SignInstance = "instance changed"
-)
-
-// checkTimeout bounds each question of one look.
-const checkTimeout = 5 * time.Second
-
-// Ready returns nil when the readiness endpoint answers 200.
-func (r *Router) Ready(ctx context.Context) error {
-	if r.o.ReadyURL == "" {
-		return errors.New("ask readiness: no ready url")
-	}
-	err := planhttp.Get(ctx, r.client, r.o.ReadyURL, checkTimeout, func(io.Reader) error { return nil })
-	if err != nil {
-		return fmt.Errorf("ask readiness: %w", err)
-	}
-	return nil
-}
-
 // Watch looks for signs of a reload until ctx ends. A warm canary that misses
 // is none here: these routers do not tell a miss.
 func (r *Router) Watch(ctx context.Context, seen func(planner.Reload)) error {
-	w := &watch{r: r}
+	w := &watch{r: r, ready: planhttp.Readiness{Client: r.client, URL: r.o.ReadyURL}}
 	if r.d.Signs != nil {
 		w.signs = r.d.Signs()
 	}
@@ -56,22 +32,14 @@ func (r *Router) Watch(ctx context.Context, seen func(planner.Reload)) error {
 type watch struct {
 	r     *Router
 	signs func([]planhttp.Series) string
-	asked bool // readiness was asked before
-	ready bool
+	ready planhttp.Readiness
 }
 
 // look asks everything once and returns the first sign of a reload, or "".
 func (w *watch) look(ctx context.Context) string {
 	sign := ""
-	if w.r.o.ReadyURL != "" {
-		ready := w.r.Ready(ctx) == nil
-		if ctx.Err() != nil {
-			return ""
-		}
-		if w.asked && ready && !w.ready {
-			sign = SignReady
-		}
-		w.asked, w.ready = true, ready
+	if w.ready.Look(ctx) {
+		sign = planhttp.SignReady
 	}
 	// The page is looked at in any case: its counters fell in the same restart.
 	if s := w.page(ctx); sign == "" {
@@ -86,7 +54,7 @@ func (w *watch) page(ctx context.Context) string {
 		return ""
 	}
 	var now []planhttp.Series
-	err := planhttp.Get(ctx, w.r.client, w.r.o.MetricsURL, checkTimeout, func(body io.Reader) (err error) {
+	err := planhttp.Get(ctx, w.r.client, w.r.o.MetricsURL, planhttp.LookTimeout, func(body io.Reader) (err error) {
 		now, err = planhttp.ReadPage(body, w.r.d.Metrics...)
 		return err
 	})

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,13 +64,7 @@ var (
 
 // New returns a Planner for one server. It sends nothing yet.
 func New(o Options) (*Planner, error) {
-	var faults []error
-	for _, u := range []struct{ name, address string }{{"url", o.URL}, {"ready url", o.ReadyURL}, {"metrics url", o.MetricsURL}} {
-		if u.address != "" || u.name == "url" {
-			faults = append(faults, planhttp.CheckURL(u.name, u.address))
-		}
-	}
-	if err := errors.Join(faults...); err != nil {
+	if err := planhttp.CheckURLs(o.URL, o.ReadyURL, o.MetricsURL); err != nil {
 		return nil, fmt.Errorf("new gqlgen planner: %w", err)
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
@@ -110,11 +103,7 @@ func (p *Planner) prove(ctx context.Context) error {
 // not sent.
 func (p *Planner) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
 	res, err := p.plan(ctx, r)
-	if err != nil {
-		p.gate.Learn(err)
-		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
-	}
-	return res, nil
+	return res, p.gate.Told("plan operation", err)
 }
 
 func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, error) {
@@ -125,7 +114,7 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 	if op.Kind == planhttp.Subscription {
 		return planner.Result{}, fmt.Errorf("%w: a subscription is not planned over http", planner.ErrInvalid)
 	}
-	left := slices.DeleteFunc(op.Required, func(name string) bool { _, sent := r.Conditions[name]; return sent })
+	left := op.LeftOut(r.Conditions)
 	if len(left) == 0 {
 		return planner.Result{}, fmt.Errorf("%w: it has no required variable to leave out", planner.ErrUnplannable)
 	}

@@ -81,11 +81,7 @@ func New(o Options) (*Planner, error) {
 	if !o.AllowExecution {
 		faults = append(faults, ErrNotAllowed)
 	}
-	for _, u := range []struct{ name, address string }{{"url", o.URL}, {"ready url", o.ReadyURL}, {"metrics url", o.MetricsURL}} {
-		if u.address != "" || u.name == "url" {
-			faults = append(faults, planhttp.CheckURL(u.name, u.address))
-		}
-	}
+	faults = append(faults, planhttp.CheckURLs(o.URL, o.ReadyURL, o.MetricsURL))
 	if o.Variables == nil {
 		faults = append(faults, errors.New("variables: nothing makes them"))
 	}

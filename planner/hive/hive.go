@@ -81,7 +81,7 @@ func signs() func([]planhttp.Series) string {
 		grew, fell := updated.See(page, func(s planhttp.Series) bool { return s.Labels["result"] == "updated" })
 		switch {
 		case fell:
-			return dryrun.SignInstance
+			return planhttp.SignInstance
 		case grew:
 			return SignSupergraph
 		}

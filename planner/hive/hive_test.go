@@ -19,6 +19,7 @@ import (
 	"github.com/planwarm/planwarm/planner/dryrun"
 	"github.com/planwarm/planwarm/planner/dryrun/dryrundouble"
 	"github.com/planwarm/planwarm/planner/hive/hivedouble"
+	"github.com/planwarm/planwarm/planner/planhttp"
 	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/testdata"
 	"github.com/planwarm/planwarm/warmer"
@@ -276,9 +277,9 @@ func TestWatch(t *testing.T) {
 		}{
 			{func() {}, ""},
 			{d.Reload, SignSupergraph},
-			{d.Restart, dryrun.SignInstance},
+			{d.Restart, planhttp.SignInstance},
 			{func() { d.SetReady(false) }, ""},
-			{func() { d.SetReady(true) }, dryrun.SignReady},
+			{func() { d.SetReady(true) }, planhttp.SignReady},
 		} {
 			step.do()
 			time.Sleep(time.Minute)

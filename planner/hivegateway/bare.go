@@ -24,17 +24,14 @@ type bare struct {
 	gate *planhttp.Gate
 }
 
-func newBare(o Options, ends *expiry, also func(context.Context, string) string) (*bare, error) {
-	if err := planhttp.CheckURL("url", o.URL); err != nil {
-		return nil, err
-	}
+func newBare(o Options, ends *expiry, also func(context.Context, string) string) *bare {
 	o.Timeout = cmp.Or(o.Timeout, hook.DefaultTimeout)
 	o.MaxBody = cmp.Or(o.MaxBody, hook.DefaultMaxBody)
 	o.WatchInterval = cmp.Or(o.WatchInterval, hook.DefaultWatchInterval)
 	o.Debounce = cmp.Or(o.Debounce, hook.DefaultDebounce)
 	b := &bare{o: o, ends: ends, also: also}
 	b.gate = planhttp.NewGate(b.prove)
-	return b, nil
+	return b
 }
 
 // Probe proves that the endpoint refuses a request without a required variable.
@@ -61,11 +58,7 @@ func (b *bare) prove(ctx context.Context) error {
 // Plan sends r without variables. An operation that needs none is not sent.
 func (b *bare) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
 	res, err := b.plan(ctx, r)
-	if err != nil {
-		b.gate.Learn(err)
-		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
-	}
-	return res, nil
+	return res, b.gate.Told("plan operation", err)
 }
 
 // Verify cannot tell: the gateway says nothing of its cache.
@@ -80,7 +73,7 @@ func (b *bare) plan(ctx context.Context, r planner.Request) (planner.Result, err
 		return planner.Result{}, err
 	case op.Kind == planhttp.Subscription:
 		return planner.Result{}, fmt.Errorf("%w: a subscription is not planned over http", planner.ErrInvalid)
-	case !hook.LeftOut(op, r.Conditions):
+	case len(op.LeftOut(r.Conditions)) == 0:
 		return planner.Result{}, fmt.Errorf("%w: it has no required variable to leave out, and the gateway no plug-in", planner.ErrUnplannable)
 	}
 	if err := b.gate.Ensure(ctx); err != nil {

@@ -11,8 +11,6 @@ import (
 const (
 	schemaChanges   = "graphql_envelop_schema_change"
 	metricsInterval = 2 * time.Second
-
-	pageTimeout = 5 * time.Second
 )
 
 // counter watches the gateway's own count of schema changes. Only Watch uses
@@ -35,7 +33,7 @@ func (c *counter) look(ctx context.Context) string {
 	c.next = time.Now().Add(metricsInterval)
 	var sum float64
 	found := false
-	err := planhttp.Get(ctx, c.o.Client, c.o.MetricsURL, pageTimeout, func(r io.Reader) error {
+	err := planhttp.Get(ctx, c.o.Client, c.o.MetricsURL, planhttp.LookTimeout, func(r io.Reader) error {
 		series, err := planhttp.ReadPage(r, schemaChanges)
 		for _, s := range series {
 			sum, found = sum+s.Value, true

@@ -81,13 +81,8 @@ func New(o Options) (Planner, error) {
 }
 
 func build(o Options) (channel, error) {
-	for _, page := range []struct{ name, url string }{{"metrics url", o.MetricsURL}, {"ready url", o.ReadyURL}} {
-		if page.url == "" {
-			continue
-		}
-		if err := planhttp.CheckURL(page.name, page.url); err != nil {
-			return nil, err
-		}
+	if err := planhttp.CheckURLs(o.URL, o.ReadyURL, o.MetricsURL); err != nil {
+		return nil, err
 	}
 	if o.Lifetime < 0 {
 		return nil, errors.New("lifetime: negative")
@@ -111,7 +106,7 @@ func build(o Options) (channel, error) {
 		return sign
 	}
 	if o.Token == nil {
-		return newBare(o, ends, also)
+		return newBare(o, ends, also), nil
 	}
 	return hook.New(hook.Options{
 		URL: o.URL, Token: o.Token, Client: o.Client, Canary: o.Canary, OwnVersion: o.OwnVersion, Timeout: o.Timeout, MaxBody: o.MaxBody,

@@ -194,7 +194,7 @@ func TestRestartWithoutPlugIn(t *testing.T) {
 		sign  string
 	}{
 		"left out": {nil, hookdouble.NotInstalled, planhttp.SignReady},
-		"plug-in":  {right, hookdouble.Honoured, hook.SignInstance},
+		"plug-in":  {right, hookdouble.Honoured, planhttp.SignInstance},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/planwarm/planwarm/planner"
@@ -34,13 +33,7 @@ const (
 // a gateway that has none.
 const question = "query PlanwarmCanary{__typename}"
 
-// wrongToken is refused by every plug-in.
-const wrongToken = "planwarm-deliberately-wrong"
-
-const (
-	maxTokenBytes  = 8 << 10
-	maxCanaryBytes = 4 << 10
-)
+const maxCanaryBytes = 4 << 10
 
 // Options configure a Planner.
 type Options struct {
@@ -76,11 +69,8 @@ type Planner struct {
 	o      Options
 	client *http.Client
 	gate   *planhttp.Gate
+	closed *planhttp.Closed
 	turn   chan struct{} // holds one value while an operation is under way; nil: any number
-
-	mu       sync.Mutex
-	closedAt uint64 // losses of the gate when a wrong token was last refused
-	closed   bool
 }
 
 var (
@@ -114,6 +104,7 @@ func New(o Options) (*Planner, error) {
 	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
 	p := &Planner{o: o, client: planhttp.Client(o.Client)}
 	p.gate = planhttp.NewGate(p.prove)
+	p.closed = planhttp.NewClosed(p.gate)
 	if o.Serial {
 		p.turn = make(chan struct{}, 1)
 	}
@@ -185,24 +176,15 @@ func (p *Planner) ask(ctx context.Context) (answer, error) {
 // proveClosed sends the question with a wrong token: only a refusal that
 // carries the plug-in's own code proves that it is the plug-in that answers.
 func (p *Planner) proveClosed(ctx context.Context) error {
-	losses := p.gate.Losses()
-	a, err := p.send(ctx, planner.Request{Query: question}, func() (string, error) { return wrongToken, nil })
-	if err == nil && !a.refused() {
-		err = fmt.Errorf("a wrong token is answered %d", a.status)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed, p.closedAt = err == nil, losses
-	if err != nil {
-		return fmt.Errorf("%w: %w", planner.ErrMutation, err)
-	}
-	return nil
+	return p.closed.Prove(ctx, func(ctx context.Context) error {
+		a, err := p.send(ctx, planner.Request{Query: question}, func() (string, error) { return planhttp.WrongToken, nil })
+		if err == nil && !a.refused() {
+			err = fmt.Errorf("a wrong token is answered %d", a.status)
+		}
+		return err
+	})
 }
 
 // MutationSafe says whether the last Probe proved that the gateway refuses who
 // has not the right token.
-func (p *Planner) MutationSafe() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed && p.closedAt == p.gate.Losses() && p.gate.Open()
-}
+func (p *Planner) MutationSafe() bool { return p.closed.Stands() }

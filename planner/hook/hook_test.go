@@ -58,9 +58,9 @@ func TestBadModes(t *testing.T) {
 		{"only the question is answered", hookdouble.StateOnly, right, planner.ErrExecuted, 1},
 		{"names a mutation as its canary", hookdouble.BadCanary, right, planner.ErrRefused, 0},
 		{"wrong token", hookdouble.Honoured, func() (string, error) { return "wrong", nil }, planner.ErrRefused, 0},
-		{"token cannot be read", hookdouble.Honoured, func() (string, error) { return "", errors.New("gone") }, planner.ErrRefused, 0},
-		{"token is empty", hookdouble.Honoured, func() (string, error) { return "", nil }, planner.ErrRefused, 0},
-		{"token is no header", hookdouble.Honoured, func() (string, error) { return "a\r\nb: c", nil }, planner.ErrRefused, 0},
+		{"token cannot be read", hookdouble.Honoured, func() (string, error) { return "", errors.New("gone") }, planner.ErrUnavailable, 0},
+		{"token is empty", hookdouble.Honoured, func() (string, error) { return "", nil }, planner.ErrUnavailable, 0},
+		{"token is no header", hookdouble.Honoured, func() (string, error) { return "a\r\nb: c", nil }, planner.ErrUnavailable, 0},
 		{"503", hookdouble.Busy, right, planner.ErrOverloaded, 0},
 		{"starting", hookdouble.Starting, right, planner.ErrUnavailable, 0},
 		{"broken", hookdouble.Broken, right, planner.ErrUnavailable, 0},
@@ -114,6 +114,29 @@ func subgraphs(d *hookdouble.Double) (n int) {
 		}
 	}
 	return n
+}
+
+// TestTokenBeingExchanged: a token file that is empty for a moment says nothing
+// of the gateway, so nothing is sent meanwhile, and everything goes on after it.
+func TestTokenBeingExchanged(t *testing.T) {
+	d := newDouble(hookdouble.Options{})
+	token := rightToken
+	p := newPlanner(t, d, func(o *Options) { o.Token = func() (string, error) { return token, nil } })
+	if err := p.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sent := len(d.Requests())
+	token = ""
+	if _, err := p.Plan(t.Context(), query("A")); !errors.Is(err, planner.ErrUnavailable) || errors.Is(err, planner.ErrRefused) {
+		t.Fatalf("without a token: %v, want %v", err, planner.ErrUnavailable)
+	}
+	if n := len(d.Requests()) - sent; n != 0 {
+		t.Fatalf("%d requests without a token", n)
+	}
+	token = rightToken
+	if _, err := p.Plan(t.Context(), query("A")); err != nil {
+		t.Fatalf("after the exchange: %v", err)
+	}
 }
 
 func TestPlanSendsTextAndNameAsTheyAre(t *testing.T) {

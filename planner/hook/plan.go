@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/planwarm/planwarm/planner"
@@ -20,22 +19,14 @@ const Header = "X-Planwarm-Token"
 // are, since they are the key of the plan.
 func (p *Planner) Plan(ctx context.Context, r planner.Request) (planner.Result, error) {
 	res, err := p.plan(ctx, r)
-	if err != nil {
-		p.gate.Learn(err)
-		return planner.Result{}, fmt.Errorf("plan operation: %w", err)
-	}
-	return res, nil
+	return res, p.gate.Told("plan operation", err)
 }
 
 // Verify asks whether the plan of r was in the cache. The question plans it
 // when it was not.
 func (p *Planner) Verify(ctx context.Context, r planner.Request) (planner.Hit, error) {
 	res, err := p.plan(ctx, r)
-	if err != nil {
-		p.gate.Learn(err)
-		return planner.HitUnknown, fmt.Errorf("verify operation: %w", err)
-	}
-	return res.Hit, nil
+	return res.Hit, p.gate.Told("verify operation", err)
 }
 
 func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, error) {
@@ -54,7 +45,7 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 		return planner.Result{}, err
 	}
 	defer done()
-	if (r.Mutation || op.Kind == planhttp.Mutation) && !LeftOut(op, r.Conditions) {
+	if (r.Mutation || op.Kind == planhttp.Mutation) && len(op.LeftOut(r.Conditions)) == 0 {
 		// Nothing but the plug-in keeps it from being executed, so that it is
 		// there is proven each time. With a required variable no server executes it.
 		if err := p.proveClosed(ctx); err != nil {
@@ -72,15 +63,6 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 		p.o.Planned(a.since(time.Now()))
 	}
 	return a.result(), nil
-}
-
-// LeftOut says whether a required variable is missing when only conditions are
-// sent: no GraphQL server executes such an operation.
-func LeftOut(op planhttp.Operation, conditions map[string]bool) bool {
-	return slices.ContainsFunc(op.Required, func(name string) bool {
-		_, sent := conditions[name]
-		return !sent
-	})
 }
 
 // takeTurn waits until no other operation is under way.
@@ -118,13 +100,9 @@ func (p *Planner) judge(ctx context.Context, a answer) error {
 // send posts one request. Its errors wrap a sentinel of package planner and
 // name neither address nor headers.
 func (p *Planner) send(ctx context.Context, r planner.Request, token func() (string, error)) (answer, error) {
-	t, err := token()
+	t, err := planhttp.Token(token)
 	if err != nil {
-		// Without its token the request would be executed.
-		return answer{}, fmt.Errorf("%w: %w", planner.ErrRefused, err)
-	}
-	if !planhttp.HeaderValue(t, maxTokenBytes) {
-		return answer{}, fmt.Errorf("%w: the token is empty, too long, or no header value", planner.ErrRefused)
+		return answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()

@@ -4,21 +4,16 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
-// The signs of a reload.
+// The signs of a reload, besides planhttp.SignInstance.
 const (
-	SignInstance = "instance changed"
-	SignSchema   = "schema generation changed"
-	SignAnswers  = "plan-only requests are answered again"
+	SignSchema  = "schema generation changed"
+	SignAnswers = "plan-only requests are answered again"
 )
-
-// checkTimeout bounds each question of one look.
-const checkTimeout = 5 * time.Second
 
 // Watch asks the plug-in for its generation until ctx ends.
 func (p *Planner) Watch(ctx context.Context, seen func(planner.Reload)) error {
@@ -33,7 +28,7 @@ func (p *Planner) looker() func(context.Context) string {
 	var last string
 	shut := false
 	return func(ctx context.Context) string {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		ctx, cancel := context.WithTimeout(ctx, planhttp.LookTimeout)
 		defer cancel()
 		sign := ""
 		if a, err := p.ask(ctx); err == nil {
@@ -59,7 +54,7 @@ func signOf(before, now string, shut bool) string {
 	again, _, _ := strings.Cut(now, ".")
 	switch {
 	case before != "" && start != again:
-		return SignInstance
+		return planhttp.SignInstance
 	case before != "" && before != now:
 		return SignSchema
 	case shut:

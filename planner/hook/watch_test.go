@@ -10,6 +10,7 @@ import (
 
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/hook/hookdouble"
+	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 // watching runs Watch in a bubble and returns the signs that were seen so far.
@@ -52,13 +53,13 @@ func TestWatch(t *testing.T) {
 		}{
 			{func() {}, ""},
 			{d.Reload, SignSchema},
-			{d.Restart, SignInstance},
+			{d.Restart, planhttp.SignInstance},
 			{func() { d.SetMode(hookdouble.NotInstalled) }, ""},
 			{func() { d.SetMode(hookdouble.Honoured) }, SignAnswers},
 			{func() { d.SetMode(hookdouble.Starting) }, ""},
 			{func() { d.SetMode(hookdouble.Honoured) }, ""},
 			{func() { d.SetMode(hookdouble.Starting); d.Restart() }, ""},
-			{func() { d.SetMode(hookdouble.Honoured) }, SignInstance},
+			{func() { d.SetMode(hookdouble.Honoured) }, planhttp.SignInstance},
 		} {
 			time.Sleep(10 * time.Second)
 			// A look begins at this very instant, and has to end before the change:

@@ -79,6 +79,16 @@ func (g *Gate) Ensure(ctx context.Context) error {
 	return nil
 }
 
+// Told keeps what the outcome of a request says of the router, and returns it
+// with what was being done. A nil error stays nil.
+func (g *Gate) Told(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	g.Learn(err)
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
 // Learn keeps what an error says of the router.
 func (g *Gate) Learn(err error) {
 	switch {

@@ -47,6 +47,18 @@ type Operation struct {
 	Meta     bool     // nothing is asked for but the schema and root type names: there is nothing to plan
 }
 
+// LeftOut returns the required variables that are missing when only conditions
+// are sent. No GraphQL server executes an operation that misses one.
+func (o Operation) LeftOut(conditions map[string]bool) []string {
+	var out []string
+	for _, name := range o.Required {
+		if _, sent := conditions[name]; !sent {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // Read reads an operation out of the text itself. Errors wrap
 // planner.ErrInvalid and name no text.
 func Read(query, operationName string) (Operation, error) {

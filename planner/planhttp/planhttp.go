@@ -54,6 +54,19 @@ func CheckURL(name, address string) error {
 	return nil
 }
 
+// CheckURLs checks the address of an endpoint, and those of its readiness and
+// its metrics, which may be left out.
+func CheckURLs(endpoint, ready, metrics string) error {
+	faults := []error{CheckURL("url", endpoint)}
+	if ready != "" {
+		faults = append(faults, CheckURL("ready url", ready))
+	}
+	if metrics != "" {
+		faults = append(faults, CheckURL("metrics url", metrics))
+	}
+	return errors.Join(faults...)
+}
+
 // Get reads a page within a time; anything but 200 is an error.
 func Get(ctx context.Context, c *http.Client, address string, timeout time.Duration, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

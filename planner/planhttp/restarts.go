@@ -7,17 +7,40 @@ import (
 	"time"
 )
 
-// The signs that a server gives which tells nothing of its graph.
+// The signs that servers of every kind give.
 const (
 	SignReady    = "router became ready"
 	SignInstance = "instance changed"
 )
 
-// checkTimeout bounds each question of one look.
-const checkTimeout = 5 * time.Second
+// LookTimeout bounds each question of one look for signs.
+const LookTimeout = 5 * time.Second
 
 // processStart is what most servers with a Prometheus page show of themselves.
 const processStart = "process_start_time_seconds"
+
+// Readiness follows a readiness endpoint. It is used by one goroutine.
+type Readiness struct {
+	Client *http.Client
+	URL    string // "" is never asked
+
+	asked, ready bool
+}
+
+// Look asks once, and says whether the server is ready again: at the last look
+// it was not.
+func (r *Readiness) Look(ctx context.Context) bool {
+	if r.URL == "" {
+		return false
+	}
+	ready := Get(ctx, r.Client, r.URL, LookTimeout, func(io.Reader) error { return nil }) == nil
+	if ctx.Err() != nil {
+		return false // we stopped asking: that says nothing of the server
+	}
+	again := r.asked && ready && !r.ready
+	r.asked, r.ready = true, ready
+	return again
+}
 
 // Restarts looks for restarts of a server, for routers that lose their plans in
 // no other way. It is used by one goroutine.
@@ -26,8 +49,8 @@ type Restarts struct {
 	ReadyURL   string // "" leaves this sign out
 	MetricsURL string // Prometheus page; "" leaves this sign out
 
-	asked, ready bool
-	started      float64
+	readiness Readiness
+	started   float64
 }
 
 // Look asks once and returns a sign, or "". The start time of the process is
@@ -38,17 +61,10 @@ func (r *Restarts) Look(ctx context.Context) string {
 	if r.MetricsURL != "" && r.restarted(ctx) {
 		sign = SignInstance
 	}
-	if r.ReadyURL == "" {
-		return sign
-	}
-	ready := Get(ctx, r.Client, r.ReadyURL, checkTimeout, func(io.Reader) error { return nil }) == nil
-	if ctx.Err() != nil {
-		return ""
-	}
-	if r.asked && ready && !r.ready && sign == "" {
+	r.readiness.Client, r.readiness.URL = r.Client, r.ReadyURL
+	if r.readiness.Look(ctx) && sign == "" {
 		sign = SignReady
 	}
-	r.asked, r.ready = true, ready
 	return sign
 }
 
@@ -56,7 +72,7 @@ func (r *Restarts) Look(ctx context.Context) string {
 // that cannot be had, or does not show it, says nothing.
 func (r *Restarts) restarted(ctx context.Context) bool {
 	var now float64
-	err := Get(ctx, r.Client, r.MetricsURL, checkTimeout, func(body io.Reader) error {
+	err := Get(ctx, r.Client, r.MetricsURL, LookTimeout, func(body io.Reader) error {
 		series, err := ReadPage(body, processStart)
 		for _, s := range series {
 			now = max(now, s.Value)
