@@ -44,7 +44,8 @@ type control struct {
 // NewControl returns the control endpoints.
 //
 //	GET  /status                               the state of every graph
-//	POST /recompute?namespace=N&graph=G        build and publish now; the report
+//	POST /recompute?namespace=N&graph=G        build and publish now; the report, or 423 when the manifest is held,
+//	                                           503 without a schema, 409 when other publishers were faster
 //	POST /warm?namespace=N&graph=G             warm every router of the graph; 202
 //	POST /touch?namespace=N&graph=G            have its routers rebuild and warm; 202, or 409 when it is not time
 //
@@ -118,8 +119,12 @@ func (c *control) recompute(w http.ResponseWriter, r *http.Request) {
 	rep, err := c.sidecar.Recompute(r.Context(), graph)
 	switch {
 	case r.Context().Err() != nil: // nobody waits for the answer any more
-	case errors.Is(err, warmer.ErrHeld), errors.Is(err, warmer.ErrNoSchema):
-		fail(w, http.StatusConflict, err.Error())
+	case errors.Is(err, warmer.ErrHeld):
+		fail(w, http.StatusLocked, err.Error()+"; planwarm hold "+graph.Name+" -n "+graph.Namespace+" --off lifts it")
+	case errors.Is(err, warmer.ErrNoSchema):
+		fail(w, http.StatusServiceUnavailable, err.Error()+"; the log of the sidecar says why")
+	case errors.Is(err, warmer.ErrConflict):
+		fail(w, http.StatusConflict, err.Error()+"; try again")
 	case err != nil:
 		c.log.Warn("recompute failed", zap.Stringer("graph", graph), zap.Error(err))
 		fail(w, http.StatusBadGateway, err.Error())

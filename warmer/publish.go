@@ -13,6 +13,8 @@ import (
 var (
 	// ErrHeld: a rollback holds the manifest until somebody lifts it.
 	ErrHeld = errors.New("manifest is held")
+	// ErrConflict: other publishers were faster, each time.
+	ErrConflict = errors.New("others kept publishing")
 	// ErrNoSchema: nothing can be built before the schema is known.
 	ErrNoSchema = errors.New("schema is not loaded")
 )

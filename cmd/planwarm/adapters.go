@@ -67,8 +67,11 @@ func (p *publisher) PublishIf(ctx context.Context, g manifest.Graph, build func(
 		return manifest.Manifest{}, err
 	}
 	m, err := p.store.PublishIf(ctx, g, build)
-	if errors.Is(err, cdnsource.ErrHeld) {
-		return m, fmt.Errorf("%w: %w", warmer.ErrHeld, err)
+	switch {
+	case errors.Is(err, cdnsource.ErrHeld):
+		return m, warmer.ErrHeld
+	case errors.Is(err, cdnsource.ErrConflict):
+		return m, fmt.Errorf("%w: %w", warmer.ErrConflict, err)
 	}
 	if err == nil && p.copyTo != nil {
 		// The copy is for routers that read the bucket itself; the manifest is

@@ -49,6 +49,14 @@ func TestUsageNamesTheCommand(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, defaultManifest)
 	s.refused(exitUsage, []string{"Usage: planwarm push <graph> -f <file|folder|->... [flags]", "Try planwarm push --help."}, "push")
+	s.refused(exitUsage, []string{`unknown command "bogus" for "planwarm"`}, "help", "bogus")
+	s.refused(exitUsage, []string{`unknown command "bogus" for "planwarm graph"`}, "help", "graph", "bogus")
+	s.refused(exitUsage, []string{`unknown command "bogus" for "planwarm completion"`, "Try planwarm completion --help."}, "completion", "bogus")
+	for _, args := range [][]string{{"help"}, {"help", "graph", "list"}, {"help", "push", "storefront"}, {"completion"}} {
+		if got := s.must(args...); !strings.Contains(got.out, "Usage:") {
+			t.Errorf("%v printed %q", args, got.out)
+		}
+	}
 	s.refused(exitUsage, []string{"unknown flag: --nope", "Try planwarm token cosmo --help."}, "token", "cosmo", "--nope")
 }
 

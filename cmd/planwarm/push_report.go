@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/planwarm/planwarm/manifest"
+	"github.com/planwarm/planwarm/planner/planhttp"
 	"github.com/planwarm/planwarm/schema"
 )
 
@@ -117,7 +119,22 @@ func pushNotes(d *desk, r *rules, after manifest.Pins, res manifest.PushResult) 
 			notes = append(notes, fmt.Sprintf("%s is pushed, but not in the manifest now: %s", nameOf(p.Request.OperationName), stateText(s)))
 		}
 	}
-	return append(notes, profileNotes(d, r, res)...), nil
+	return slices.Concat(notes, persistedNotes(res), profileNotes(d, r, res)), nil
+}
+
+// persistedNotes tells of persisted ids that no request to a router will have,
+// since the router may keep another operation under them.
+func persistedNotes(res manifest.PushResult) []string {
+	var notes []string
+	for _, p := range slices.Concat(res.Added, res.Moved) {
+		x := p.Request.Extensions
+		if x == nil || x.PersistedQuery == nil || planhttp.Hashes(x.PersistedQuery.SHA256Hash, p.Request.Query) {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("%s: the persisted id %s is not the SHA-256 of its text, so it is kept, but not sent to routers: they plan the text",
+			nameOf(p.Request.OperationName), short(x.PersistedQuery.SHA256Hash)))
+	}
+	return notes
 }
 
 // stateText is a state for people.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"strings"
 	"testing"
@@ -154,6 +156,13 @@ func TestPushInput(t *testing.T) {
 	}
 	s.must("list", "shop").check(t, exitDone, "Head", "not yet: from ")
 	s.must("push", "shop", "-f", "./tabs.graphql", "-o", "Head", "-p", id, "--until", "-1h").check(t, exitDone, "note: Head is pushed, but not in the manifest now: expired")
+
+	note := "note: Me: the persisted id " + id[:shortID] + " is not the SHA-256 of its text"
+	s.must("push", "shop", "-f", "./me.graphql", "-p", id).check(t, exitDone, note)
+	sum := sha256.Sum256([]byte(meText))
+	if got := s.must("push", "shop", "-f", "./me.graphql", "-p", hex.EncodeToString(sum[:])); strings.Contains(got.out, "note:") {
+		t.Errorf("the text's own hash is noted:\n%s", got.out)
+	}
 
 	s.refused(exitUsage, []string{"-f names a file"}, "push", "shop")
 	s.refused(exitUsage, []string{"-o chooses"}, "push", "shop", "-f", "./tabs.graphql", "-p", id)

@@ -41,8 +41,34 @@ before users ask for it.`,
 	}
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: planwarm.yaml when it is there)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print one JSON document instead of text")
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
 	root.AddCommand(commands(c)...)
+	makeStrict(root)
 	return root
+}
+
+// makeStrict has the two commands that cobra brings refuse what they do not
+// know, like all others: on their own they print help and succeed.
+func makeStrict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 && found.HasSubCommands() {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], found.CommandPath())
+				}
+				return err
+			}
+		case "completion":
+			// Without code of its own a command's arguments are not looked at.
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // printJSON writes v as one indented document.

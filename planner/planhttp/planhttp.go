@@ -98,7 +98,7 @@ func NewRequest(ctx context.Context, address string, r planner.Request, variable
 		Variables     any                  `json:"variables,omitempty"`
 		Extensions    *manifest.Extensions `json:"extensions,omitempty"`
 	}{Query: r.Query, OperationName: r.OperationName, Variables: variables}
-	if r.PersistedHash != "" && hashes(r.PersistedHash, r.Query) {
+	if r.PersistedHash != "" && Hashes(r.PersistedHash, r.Query) {
 		body.Extensions = &manifest.Extensions{PersistedQuery: &manifest.PersistedQuery{SHA256Hash: r.PersistedHash, Version: 1}}
 	}
 	raw, err := json.Marshal(body)
@@ -115,9 +115,9 @@ func NewRequest(ctx context.Context, address string, r planner.Request, variable
 	return req, nil
 }
 
-// hashes says whether a hash is that of a text, as it is or without the blank
+// Hashes says whether a hash is that of a text, as it is or without the blank
 // space around it, as a file has it that ends with a line.
-func hashes(hash, text string) bool {
+func Hashes(hash, text string) bool {
 	for _, t := range []string{text, strings.TrimSpace(text)} {
 		if sum := sha256.Sum256([]byte(t)); hash == hex.EncodeToString(sum[:]) {
 			return true
