@@ -46,6 +46,7 @@ type Schema struct {
 	id         string
 	kind       Kind
 	version    string
+	flags      int
 	clientSDL  string
 	supergraph string
 	types      *ast.Schema
@@ -60,6 +61,10 @@ func (s *Schema) Kind() Kind { return s.kind }
 
 // Version is the version of a Cosmo execution config, "" for other kinds.
 func (s *Schema) Version() string { return s.version }
+
+// FeatureFlags is how many feature flags a Cosmo execution config has; a router
+// builds a graph of its own for each.
+func (s *Schema) FeatureFlags() int { return s.flags }
 
 // ClientSDL is the schema that clients see.
 func (s *Schema) ClientSDL() string { return s.clientSDL }
@@ -116,6 +121,9 @@ func readCosmo(data []byte) (*Schema, error) {
 	var config struct {
 		Version      string          `json:"version"`
 		EngineConfig json.RawMessage `json:"engineConfig"`
+		FeatureFlags struct {
+			ByName map[string]struct{} `json:"configByFeatureFlagName"`
+		} `json:"featureFlagConfigs"`
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
 		return nil, fmt.Errorf("read execution config: %w", err)
@@ -137,7 +145,7 @@ func readCosmo(data []byte) (*Schema, error) {
 	if sdl == "" {
 		return nil, errors.New("read execution config: engineConfig.graphqlSchema is missing")
 	}
-	return &Schema{id: digest(config.EngineConfig), kind: KindCosmo, version: config.Version, clientSDL: sdl}, nil
+	return &Schema{id: digest(config.EngineConfig), kind: KindCosmo, version: config.Version, flags: len(config.FeatureFlags.ByName), clientSDL: sdl}, nil
 }
 
 func digest(data []byte) string {

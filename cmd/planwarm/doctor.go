@@ -8,6 +8,7 @@ import (
 
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/cmd/planwarm/doctor"
+	"github.com/planwarm/planwarm/schema"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 )
@@ -74,10 +75,11 @@ func (c *cli) doctor(ctx context.Context, f doctorFlags, args []string) error {
 		return err
 	}
 	findings := []doctor.Finding{}
+	types := loadedOnce(ctx, e.input.Graph.Schema)
+	e.countFlags(types)
 	if e.input.Router != nil {
 		findings = append(findings, doctor.Run(&e.input, e.subject)...)
 	}
-	types := loadedOnce(ctx, e.input.Graph.Schema)
 	for _, r := range e.routers {
 		e.examineRouter(ctx, r, types)
 		if e.input.Live != nil {
@@ -152,6 +154,18 @@ func (c *cli) examination(f doctorFlags, args []string) (*examination, error) {
 		e.routers = e.input.Graph.Routers
 	}
 	return e, nil
+}
+
+// countFlags reads how many feature flags a Cosmo Router has. A file that cannot
+// be read says nothing: planwarm validate is for that.
+func (e *examination) countFlags(types schemaSource) {
+	if e.subject != doctor.Cosmo || e.input.Graph.Schema.File == "" {
+		return
+	}
+	if sc, err := types(); err == nil && sc.Kind() == schema.KindCosmo {
+		flags := sc.FeatureFlags()
+		e.input.Flags = &flags
+	}
 }
 
 func readRouterConfig(path string) (*doctor.Document, error) {

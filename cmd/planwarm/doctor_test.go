@@ -226,6 +226,32 @@ func TestDoctorExecutesNothing(t *testing.T) {
 
 // TestDoctorUsage: what cannot be examined is a fault of the command line, and
 // nothing of a file is quoted.
+// TestDoctorCountsFeatureFlags: they are read from the execution config that
+// planwarm.yaml names.
+func TestDoctorCountsFeatureFlags(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	router := write("router.yaml", "version: \"1\"\ncdn: { url: http://127.0.0.1:7661 }\ncache_warmup: { enabled: true }\n")
+	sdl := write("schema.graphql", "type Query { a: Int }")
+	config := write("config.json", `{"engineConfig":{"graphqlSchema":"type Query { a: Int }"},"featureFlagConfigs":{"configByFeatureFlagName":{"beta":{},"gamma":{}}}}`)
+	for _, c := range []struct {
+		schema string
+		flags  int
+		want   string
+	}{{config, 0, "warning"}, {config, 2, "ok"}, {sdl, 0, ""}, {filepath.Join(dir, "none.json"), 0, ""}} {
+		own := write("planwarm.yaml", fmt.Sprintf("graphs: [ { name: shop, schema: { file: %q }, routers: [ { url: http://127.0.0.1:1/graphql, pull: { feature_flags: %d } } ] } ]", c.schema, c.flags))
+		if got := examine(t, exitFailed, "--config", own, "--router-config", router).finding("cosmo-feature-flags-differ"); got != c.want {
+			t.Errorf("%s with %d flags: %q, want %q", filepath.Base(c.schema), c.flags, got, c.want)
+		}
+	}
+}
+
 func TestDoctorUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{"broken.yaml": "token: 'hunter2\n", "other.yaml": "services: { hunter2: {} }\n"} {

@@ -80,8 +80,8 @@ var cosmoPull = []Check{
 	},
 	{
 		ID: "cosmo-cdn-upstream-missing", Subject: Cosmo, Topic: Pull, Severity: Error, In: RouterFile,
-		Good:  "nothing but the list is asked of planwarm's CDN endpoint",
-		Means: "The router also asks cdn.url for its execution config or persisted operations. planwarm answers 404 to those unless cdn.upstream in planwarm.yaml names the CDN that has them.",
+		Good:  "the execution config is not asked of planwarm's CDN endpoint",
+		Means: "The router also asks cdn.url for its execution config. planwarm answers 404 to that unless cdn.upstream in planwarm.yaml names the CDN that has it.",
 		Fix:   "execution_config: { file: { path: ./config.json, watch: true, watch_interval: 1s } }",
 		run: func(l *look) verdict {
 			if l.planwarm().CDN.Upstream != "" || !reaches(l.at("cdn", "url").str(""), l.planwarm().CDN.Listen) {
@@ -91,6 +91,34 @@ var cosmoPull = []Check{
 				return bad("execution_config")
 			}
 			return good()
+		},
+	},
+	{
+		ID: "cosmo-persisted-upstream-missing", Subject: Cosmo, Topic: Pull, Severity: Error, In: PlanwarmFile,
+		Good:  "persisted operations are found",
+		Means: "The router lives on persisted operations, and without a storage provider of its own asks cdn.url for them: planwarm answers 404, and clients are refused, unless cdn.upstream names the CDN that has them.",
+		Fix:   "cdn: { upstream: https://cosmo-cdn.wundergraph.com }   # what cdn.url of the router was before",
+		run: func(l *look) verdict {
+			p := l.at("persisted_operations")
+			needed := l.at("security", "block_non_persisted_operations", "enabled").boolean(false) ||
+				p.at("safelist", "enabled").boolean(false) || p.at("manifest", "enabled").boolean(false)
+			if !needed || p.at("storage", "provider_id").set() || !reaches(l.at("cdn", "url").str(""), l.planwarm().CDN.Listen) {
+				return nothing()
+			}
+			return when(l.planwarm().CDN.Upstream == "", "persisted_operations.storage.provider_id")
+		},
+	},
+	{
+		ID: "cosmo-feature-flags-differ", Subject: Cosmo, Topic: Pull, Severity: Warning, In: PlanwarmFile,
+		Good:  "planwarm knows how often the router pulls at each start",
+		Means: "The execution config has another number of feature flags than planwarm.yaml says. The router pulls once for its base graph and once for each flag, which nothing in a pull tells: planwarm then takes one reload for several, or counts starts wrongly when a router crashes on its warm-up.",
+		Fix:   "graphs:\n  - name: {graph}\n    routers:\n      - pull: { feature_flags: {flags} }",
+		run: func(l *look) verdict {
+			if l.Flags == nil || !l.cosmoPulls() || l.cosmoFile() {
+				return nothing()
+			}
+			return when(*l.Flags != l.Target.Pull.FeatureFlags, "graphs[].routers[].pull.feature_flags").
+				because(fmt.Sprintf("%d in the execution config, %d in planwarm.yaml", *l.Flags, l.Target.Pull.FeatureFlags))
 		},
 	},
 	{

@@ -73,6 +73,7 @@ type Input struct {
 	Planwarm *config.Config // planwarm's own
 	Graph    config.Graph   // of Planwarm, or the defaults
 	Target   config.Router  // of Graph, or the defaults of its kind
+	Flags    *int           // feature flags of the execution config that Planwarm names
 	Live     *Live          // what a running router answered
 	Sidecar  *Running       // what a running sidecar told
 }
@@ -202,10 +203,18 @@ func (in *Input) fill(fix string) string {
 		"{rate}", fmt.Sprint(rate),
 		"{cache}", fmt.Sprint(size),
 		"{graph}", in.Graph.Name,
+		"{flags}", fmt.Sprint(in.flags()),
 		"{routercache}", fmt.Sprint(r.at("engine", "execution_plan_cache_size").number(1024)),
 		"{routerrate}", fmt.Sprint(pull.at("items_per_second").number(50)),
 		"{routertimeout}", pull.at("timeout").duration(30*time.Second).String(),
 	).Replace(fix)
+}
+
+func (in *Input) flags() int {
+	if in.Flags != nil {
+		return *in.Flags
+	}
+	return 0
 }
 
 // planwarm is planwarm's configuration, or the defaults.

@@ -13,6 +13,7 @@ import (
 	"github.com/planwarm/planwarm/manifest"
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/planhttp"
+	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/warmer"
 	"go.yaml.in/yaml/v3"
 )
@@ -83,6 +84,14 @@ func fixture(t *testing.T, c Check, name string) *Input {
 		in.Router = d
 	default:
 		in.Router = read(t, file(t, path+".yaml"))
+	}
+	if data, err := os.ReadFile(path + ".config.json"); err == nil {
+		sc, err := schema.Load(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flags := sc.FeatureFlags()
+		in.Flags = &flags
 	}
 	return in
 }

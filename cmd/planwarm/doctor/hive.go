@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -115,6 +116,9 @@ var hiveRouter = []Check{
 	},
 }
 
+// supergraphText finds the setting, and its text when it is one.
+var supergraphText = regexp.MustCompile("\\bsupergraph\\s*:\\s*(?:[\"'`]([^\"'`]*))?")
+
 var hiveGateway = []Check{
 	{
 		ID: "hive-gateway-plugin-missing", Subject: HiveGateway, Topic: PlanOnly, Severity: Warning, In: SourceFile,
@@ -158,6 +162,20 @@ var hiveGateway = []Check{
 		Fix:   "graphs:\n  - routers:\n      - plan_cache_size: 1024",
 		run: func(l *look) verdict {
 			return when(!l.fits(hiveDocuments), "graphs[].routers[].plan_cache_size").because(l.sizes(hiveDocuments))
+		},
+	},
+	{
+		ID: "hive-gateway-supergraph-path", Subject: HiveGateway, Topic: Reloads, Severity: Warning, In: SourceFile,
+		Good:  "the supergraph is not watched as a file",
+		Means: "The supergraph is given as a path, which the gateway watches: it can end when it reads the file while that is written, and sees no further change once another file was renamed onto it.",
+		Fix:   "supergraph: () => readFileSync('supergraph.graphql', 'utf8'),\npollingInterval: 10_000,",
+		run: func(l *look) verdict {
+			given := supergraphText.FindStringSubmatch(l.doc.source)
+			if given == nil {
+				return nothing() // the command line may have it
+			}
+			url := strings.HasPrefix(given[1], "http://") || strings.HasPrefix(given[1], "https://")
+			return when(given[1] != "" && !url, "supergraph")
 		},
 	},
 	{

@@ -1,0 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { defineConfig } from '@graphql-hive/gateway';
+// supergraph: 'commented out'
+export const gatewayConfig = defineConfig({
+  supergraph: './supergraph.graphql',
+});
