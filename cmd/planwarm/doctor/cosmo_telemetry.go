@@ -57,7 +57,7 @@ var cosmoTelemetry = []Check{
   tracing:
     enabled: true
     exporters:
-      - { exporter: http, endpoint: "{otlp}", path: /v1/traces }
+      - { exporter: http, endpoint: "{otlp}", path: /v1/traces, batch_timeout: 10s, export_timeout: 5s }
   metrics:
     otlp:
       enabled: true
@@ -83,7 +83,7 @@ var cosmoTelemetry = []Check{
     enabled: true
     sampling_rate: 1
     exporters:
-      - { exporter: http, endpoint: "{otlp}", path: /v1/traces }`,
+      - { exporter: http, endpoint: "{otlp}", path: /v1/traces, batch_timeout: 10s, export_timeout: 5s }`,
 		run: func(l *look) verdict { return when(!ours(l.cosmoTraces()), "telemetry.tracing") },
 	},
 	{
@@ -257,7 +257,7 @@ var cosmoTelemetry = []Check{
 		Fix: `telemetry:
   tracing:
     exporters:
-      - { exporter: http, endpoint: "{otlp}", path: /v1/traces, headers: { Authorization: "Bearer ${PLANWARM_TOKEN}" } }`,
+      - { exporter: http, endpoint: "{otlp}", path: /v1/traces, batch_timeout: 10s, export_timeout: 5s, headers: { Authorization: "Bearer ${PLANWARM_TOKEN}" } }`,
 		run: func(l *look) verdict {
 			if l.planwarm().Telemetry.OTLP.TokenFile == "" {
 				return good()
