@@ -20,8 +20,9 @@ func newDemoCmd(c *cli) *cobra.Command {
 		Short: "Show the whole job once, on free loopback ports",
 		Long: `Start the storefront subgraphs, a router, a bucket and planwarm in one process
 tree; send traffic, publish, and measure the first requests after a cold start,
-after a warmed start, and after a reload to a new schema while the CDN is broken.
-It needs nothing else on the machine and takes under a minute.`,
+after a warmed start, after a reload to a new schema while the CDN is broken, and
+after the webhook that tells of that schema. It needs nothing else on the machine
+and takes under a minute.`,
 		Example: `  planwarm demo
   planwarm demo --json
   planwarm demo --keep`,

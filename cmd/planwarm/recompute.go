@@ -16,7 +16,8 @@ func newRecomputeCmd(c *cli) *cobra.Command {
 		Use:   "recompute [graph]",
 		Short: "Have a running sidecar build and publish the manifest now",
 		Long: `Have a running sidecar build the manifest of a graph from what it has measured
-and what was pushed, and publish it when it is a new one.`,
+and what was pushed, and publish it when it is a new one. Of a graph that is held
+nothing is published: planwarm hold --off lifts that.`,
 		Example: "  planwarm recompute storefront -n default",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
