@@ -1,13 +1,11 @@
 package main
 
 import (
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/planner/engine"
 	"github.com/planwarm/planwarm/schema"
 	"github.com/planwarm/planwarm/telemetry"
@@ -26,22 +24,6 @@ const (
 	// keepLiterals: all, the owner's users' values with them.
 	keepLiterals
 )
-
-// exactTexts says whether a router of the graph keys its plans on exact text. A
-// process that only publishes has to be told of the graph's routers as well.
-func (p *graphPart) exactTexts() bool {
-	return slices.ContainsFunc(p.config.Routers, func(r config.Router) bool { return keysOnText(r.Kind) })
-}
-
-func (p *graphPart) textPolicy() textPolicy {
-	switch {
-	case !p.exactTexts():
-		return keepLifted // exact texts would be of no use to any router
-	case p.g.config.Telemetry.KeepText == config.KeepExact:
-		return keepLiterals
-	}
-	return keepExact
-}
 
 // canonicaliser makes texts storable under the current schema.
 type canonicaliser struct {

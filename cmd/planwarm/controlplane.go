@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/planwarm/planwarm/planner/cosmo/controlplane"
@@ -42,18 +40,4 @@ func (g *generation) publicKey(token string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("find graph of token: %w", controlplane.ErrUnknown)
-}
-
-// readBoundedFile reads a file of at most limit bytes.
-func readBoundedFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
-	}
-	return data, err
 }

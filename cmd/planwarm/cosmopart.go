@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cmd/planwarm/config"
 	"github.com/planwarm/planwarm/manifest"
-	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/warmer"
 	"go.uber.org/zap"
@@ -87,23 +85,6 @@ func cosmoSigner(c config.Cosmo) (*cosmo.Signer, error) {
 		return nil, fmt.Errorf("cosmo.signing_key_file %s: %w", c.SigningKeyFile, err)
 	}
 	return s, nil
-}
-
-// newCosmoPlanner plans with signed tokens where the graph has a key, else with
-// the token in the router's file, else without one.
-func newCosmoPlanner(r config.Router, client *http.Client, log *zap.Logger) (planner.Planner, error) {
-	o := cosmo.Options{
-		URL: r.URL, Client: client, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
-	}
-	s, err := cosmoSigner(r.Cosmo())
-	if err != nil {
-		return nil, err
-	}
-	if s != nil {
-		o.Token = s.Token
-	}
-	o.FailsClosed = o.Token != nil
-	return cosmo.New(o)
 }
 
 // ownPersisted reads the owner's persisted operations; nil where there are none.

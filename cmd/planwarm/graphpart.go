@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/planwarm/planwarm/cdnsource"
@@ -197,10 +198,18 @@ func (p *graphPart) credentials() cdnsource.Credentials {
 	return creds
 }
 
-// tokenOf reads a token file each time it is asked; nil for no file.
-func tokenOf(path string) func() (string, error) {
-	if path == "" {
-		return nil
+// exactTexts says whether a router of the graph keys its plans on exact text. A
+// process that only publishes has to be told of the graph's routers as well.
+func (p *graphPart) exactTexts() bool {
+	return slices.ContainsFunc(p.config.Routers, func(r config.Router) bool { return keysOnText(r.Kind) })
+}
+
+func (p *graphPart) textPolicy() textPolicy {
+	switch {
+	case !p.exactTexts():
+		return keepLifted // exact texts would be of no use to any router
+	case p.g.config.Telemetry.KeepText == config.KeepExact:
+		return keepLiterals
 	}
-	return func() (string, error) { return readSecret(path) }
+	return keepExact
 }

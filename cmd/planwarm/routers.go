@@ -8,6 +8,7 @@ import (
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/apollo"
 	"github.com/planwarm/planwarm/planner/apollogateway"
+	"github.com/planwarm/planwarm/planner/cosmo"
 	"github.com/planwarm/planwarm/planner/gqlgen"
 	"github.com/planwarm/planwarm/planner/grafbase"
 	"github.com/planwarm/planwarm/planner/hive"
@@ -49,6 +50,23 @@ func newPlannerAt(r config.Router, client *http.Client, types schemaSource, log 
 		})
 	}
 	return nil, fmt.Errorf("router kind %q is not known", r.Kind)
+}
+
+// newCosmoPlanner plans with signed tokens where the graph has a key, else with
+// the token in the router's file, else without one.
+func newCosmoPlanner(r config.Router, client *http.Client, log *zap.Logger) (planner.Planner, error) {
+	o := cosmo.Options{
+		URL: r.URL, Client: client, ReadyURL: r.ReadyURL, MetricsURL: r.MetricsURL, Token: tokenOf(r.TokenFile), OwnVersion: version, Logger: log,
+	}
+	s, err := cosmoSigner(r.Cosmo())
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		o.Token = s.Token
+	}
+	o.FailsClosed = o.Token != nil
+	return cosmo.New(o)
 }
 
 // keysOnText says whether a kind of router keys plans on the text and the

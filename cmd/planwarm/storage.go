@@ -2,12 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/planwarm/planwarm/cdnsource"
 	"github.com/planwarm/planwarm/cdnsource/embedded"
@@ -16,38 +11,6 @@ import (
 	"github.com/planwarm/planwarm/manifest"
 	"go.uber.org/zap"
 )
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// maxSecret bounds a secret file: a key or a token, never data.
-const maxSecret = 64 << 10
-
-// readSecret reads a secret file without the newline that editors add. An
-// empty path is an empty secret. The error names the file, never its content.
-func readSecret(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("read secret: %w", err)
-	}
-	if info.Size() > maxSecret {
-		return "", fmt.Errorf("read secret: %s is larger than %d bytes", path, maxSecret)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read secret: %w", err)
-	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", fmt.Errorf("read secret: %s is empty", path)
-	}
-	return secret, nil
-}
 
 // storage is an open bucket.
 type storage struct {
