@@ -42,10 +42,8 @@ func prove(a planhttp.Answer) proof {
 
 // answer is what a router said to one request.
 type answer struct {
-	status int
-	header http.Header
-	proof  proof
-	took   time.Duration
+	planhttp.Reply
+	proof proof
 }
 
 // verdict is what an answer says of the operation that was sent.
@@ -63,11 +61,11 @@ func (a answer) verdict() verdict {
 	switch {
 	case a.proof == proofExecuted:
 		return verdictExecuted
-	case a.proof == proofHonoured && a.status == http.StatusOK:
+	case a.proof == proofHonoured && a.Status == http.StatusOK:
 		return verdictPlanned
-	case a.proof == proofErrors && a.status < http.StatusBadRequest:
+	case a.proof == proofErrors && a.Status < http.StatusBadRequest:
 		return verdictInvalid
-	case a.proof == proofNone && a.status < http.StatusBadRequest:
+	case a.proof == proofNone && a.Status < http.StatusBadRequest:
 		return verdictUnproven
 	default:
 		// 400 is a wrong token or a wrong operation, 401 one of ours or of the
@@ -83,29 +81,29 @@ func (a answer) canary() error {
 	switch {
 	case a.proof == proofExecuted:
 		return planner.ErrExecuted
-	case a.proof == proofHonoured && a.status == http.StatusOK:
+	case a.proof == proofHonoured && a.Status == http.StatusOK:
 		return nil
-	case a.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case a.Status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	default:
-		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.Status)
 	}
 }
 
 // result reads the headers with which a router can be told to report the plan
 // cache: its own debug header, or expressions under the names of our README.
 func (a answer) result() planner.Result {
-	r := planner.Result{Took: a.took}
+	r := planner.Result{Took: a.Took}
 	switch {
-	case strings.EqualFold(a.header.Get("X-WG-Execution-Plan-Cache"), "HIT"), a.header.Get("X-Plan-Hit") == "true":
+	case strings.EqualFold(a.Header.Get("X-WG-Execution-Plan-Cache"), "HIT"), a.Header.Get("X-Plan-Hit") == "true":
 		r.Hit = planner.HitYes
-	case strings.EqualFold(a.header.Get("X-WG-Execution-Plan-Cache"), "MISS"), a.header.Get("X-Plan-Hit") == "false":
+	case strings.EqualFold(a.Header.Get("X-WG-Execution-Plan-Cache"), "MISS"), a.Header.Get("X-Plan-Hit") == "false":
 		r.Hit = planner.HitNo
 	}
-	if key, err := strconv.ParseUint(a.header.Get("X-Plan-Key"), 10, 64); err == nil && key != 0 {
+	if key, err := strconv.ParseUint(a.Header.Get("X-Plan-Key"), 10, 64); err == nil && key != 0 {
 		r.PlanKey = strconv.FormatUint(key, 10)
 	}
-	if d, err := time.ParseDuration(a.header.Get("X-Plan-Time")); err == nil && d > 0 && d < time.Hour {
+	if d, err := time.ParseDuration(a.Header.Get("X-Plan-Time")); err == nil && d > 0 && d < time.Hour {
 		r.Plan = d
 	}
 	return r

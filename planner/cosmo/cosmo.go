@@ -72,7 +72,8 @@ type Options struct {
 // Planner plans in one Cosmo Router. It is safe for concurrent use.
 type Planner struct {
 	o      Options
-	client *http.Client
+	client *http.Client // for readiness and metrics
+	sender planhttp.Sender
 	log    *zap.Logger
 	gate   *planhttp.Gate
 	closed *planhttp.Closed
@@ -108,6 +109,7 @@ func New(o Options) (*Planner, error) {
 		o.Logger = zap.NewNop()
 	}
 	p := &Planner{o: o, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", "cosmo planner"))}
+	p.sender = planhttp.Sender{Client: p.client, Timeout: o.Timeout, MaxBody: o.MaxBody}
 	p.gate = planhttp.NewGate(p.canary)
 	p.closed = planhttp.NewClosed(p.gate)
 	return p, nil
@@ -140,8 +142,8 @@ func (p *Planner) canary(ctx context.Context) error {
 func (p *Planner) proveClosed(ctx context.Context) error {
 	return p.closed.Prove(ctx, func(ctx context.Context) error {
 		a, err := p.send(ctx, planner.Request{Query: canary}, func() (string, error) { return planhttp.WrongToken, nil })
-		if err == nil && (a.status != http.StatusBadRequest || a.proof == proofHonoured || a.proof == proofExecuted) {
-			err = fmt.Errorf("a wrong token is answered %d", a.status)
+		if err == nil && (a.Status != http.StatusBadRequest || a.proof == proofHonoured || a.proof == proofExecuted) {
+			err = fmt.Errorf("a wrong token is answered %d", a.Status)
 		}
 		return err
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/planhttp"
@@ -67,37 +66,21 @@ func (p *Planner) judge(ctx context.Context, r planner.Request, a answer) error 
 	case verdictExecuted:
 		return planner.ErrExecuted
 	case verdictInvalid:
-		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
 	case verdictUnproven:
-		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.Status)
 	}
-	return p.gate.Settle(ctx, r, a.status)
+	return p.gate.Settle(ctx, r, a.Status)
 }
 
-// send posts one request. Its errors wrap a sentinel of package planner and
-// name neither address nor headers.
+// send posts one request; see planhttp.Sender.
 func (p *Planner) send(ctx context.Context, r planner.Request, token func() (string, error)) (answer, error) {
 	req, err := p.request(ctx, r, token)
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
-	defer cancel()
-	start := time.Now()
-	res, err := p.client.Do(req.WithContext(ctx))
-	if err != nil {
-		return answer{}, planhttp.TransportError(ctx, err)
-	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	body := planhttp.ReadResponse(ctx, res.Body, p.o.MaxBody, "")
-	a := answer{status: res.StatusCode, header: res.Header, proof: prove(body), took: time.Since(start)}
-	if a.proof == proofExecuted {
-		return a, nil // the most important thing that an answer can say, whatever else it says
-	}
-	if body.Err != nil {
-		return answer{}, planhttp.TransportError(ctx, body.Err)
-	}
-	return a, planhttp.StatusError(a.status, a.header)
+	reply, err := p.sender.Send(req)
+	return answer{Reply: reply, proof: prove(reply.Answer)}, err
 }
 
 // reserved are our own headers. X-WG-Trace and X-WG-Include-Query-Plan would

@@ -4,24 +4,19 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/planwarm/planwarm/planner"
 	"github.com/planwarm/planwarm/planner/planhttp"
 )
 
 // answer is what a router said to one request.
-type answer struct {
-	status int
-	body   planhttp.Answer
-	took   time.Duration
-}
+type answer struct{ planhttp.Reply }
 
 // executed says whether there is data. A dry run has none, not even null: that
 // can be what is left of an execution whose roots failed. Only a refusal by
 // status may say null and mean that it did not begin.
 func (a answer) executed() bool {
-	return a.body.Data == planhttp.DataValue || a.body.Data == planhttp.DataNull && a.status < http.StatusBadRequest
+	return a.Data == planhttp.DataValue || a.Data == planhttp.DataNull && a.Status < http.StatusBadRequest
 }
 
 // canary returns what the answer to the canary proves: a valid query whose plan
@@ -30,12 +25,12 @@ func (a answer) canary() error {
 	switch {
 	case a.executed():
 		return planner.ErrExecuted
-	case a.status == http.StatusOK && a.body.Plan && a.body.Whole:
+	case a.Status == http.StatusOK && a.Plan && a.Whole:
 		return nil
-	case a.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case a.Status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	default:
-		return fmt.Errorf("%w: status %d without a plan", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d without a plan", planner.ErrRefused, a.Status)
 	}
 }
 
@@ -49,17 +44,17 @@ func (r *Router) judge(ctx context.Context, q planner.Request, a answer, planned
 		return planner.ErrExecuted
 	case planned:
 		return nil
-	case a.status == http.StatusOK && a.body.Plan && a.body.Whole:
+	case a.Status == http.StatusOK && a.Plan && a.Whole:
 		return nil
-	case a.status == http.StatusOK && a.body.Plan && a.body.Cut:
+	case a.Status == http.StatusOK && a.Plan && a.Cut:
 		// Both routers write data before extensions, so that none should come
 		// behind the bound; that the header is honoured still, the canary says.
 		return r.gate.Probe(ctx)
-	case a.body.Failed && a.body.Whole && a.status < http.StatusInternalServerError &&
-		a.status != http.StatusUnauthorized && a.status != http.StatusForbidden:
-		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
-	case a.status < http.StatusBadRequest:
-		return fmt.Errorf("%w: status %d with neither plan nor data", planner.ErrRefused, a.status)
+	case a.Failed && a.Whole && a.Status < http.StatusInternalServerError &&
+		a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden:
+		return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
+	case a.Status < http.StatusBadRequest:
+		return fmt.Errorf("%w: status %d with neither plan nor data", planner.ErrRefused, a.Status)
 	}
-	return r.gate.Settle(ctx, q, a.status)
+	return r.gate.Settle(ctx, q, a.Status)
 }

@@ -93,7 +93,8 @@ var (
 type Router struct {
 	o      Options
 	d      Dialect
-	client *http.Client
+	client *http.Client // for readiness and metrics
+	sender planhttp.Sender
 	log    *zap.Logger
 	gate   *planhttp.Gate
 }
@@ -115,6 +116,7 @@ func New(d Dialect, o Options) (*Router, error) {
 		o.Logger = zap.NewNop()
 	}
 	r := &Router{o: o, d: d, client: planhttp.Client(o.Client), log: o.Logger.With(zap.String("component", d.Component))}
+	r.sender = planhttp.Sender{Client: r.client, Timeout: o.Timeout, MaxBody: o.MaxBody, Extension: d.Extension}
 	r.gate = planhttp.NewGate(r.canary)
 	return r, nil
 }
@@ -174,36 +176,25 @@ func (r *Router) plan(ctx context.Context, q planner.Request) (planner.Result, e
 	if err != nil {
 		return planner.Result{}, err
 	}
-	planned := r.d.Planned != nil && r.d.Planned(op, a.status, a.body)
+	planned := r.d.Planned != nil && r.d.Planned(op, a.Status, a.Answer)
 	if err := r.judge(ctx, q, a, planned); err != nil {
 		return planner.Result{}, err
 	}
-	return planner.Result{Took: a.took}, nil // neither router tells a hit
+	return planner.Result{Took: a.Took}, nil // neither router tells a hit
 }
 
-// send posts one request. Its errors wrap a sentinel of package planner and
-// name neither address nor headers.
+// send posts one request; see planhttp.Sender.
 func (r *Router) send(ctx context.Context, q planner.Request, variables json.RawMessage) (answer, error) {
 	req, err := r.request(ctx, q, variables)
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
-	defer cancel()
-	start := time.Now()
-	res, err := r.client.Do(req.WithContext(ctx))
-	if err != nil {
-		return answer{}, planhttp.TransportError(ctx, err)
-	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := answer{status: res.StatusCode, body: planhttp.ReadResponse(ctx, res.Body, r.o.MaxBody, r.d.Extension), took: time.Since(start)}
+	reply, err := r.sender.Send(req)
+	a := answer{reply}
 	if a.executed() {
-		return a, nil // the most important thing that an answer can say, whatever else it says
+		return a, nil // data that is null, too, is told whatever else is wrong
 	}
-	if a.body.Err != nil {
-		return answer{}, planhttp.TransportError(ctx, a.body.Err)
-	}
-	return a, planhttp.StatusError(res.StatusCode, res.Header)
+	return a, err
 }
 
 func (r *Router) request(ctx context.Context, q planner.Request, variables json.RawMessage) (*http.Request, error) {

@@ -8,12 +8,10 @@
 package gqlgen
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -52,7 +50,8 @@ type Options struct {
 // Planner warms one server. It is safe for concurrent use.
 type Planner struct {
 	o      Options
-	client *http.Client
+	client *http.Client // for readiness and metrics
+	sender planhttp.Sender
 	gate   *planhttp.Gate
 }
 
@@ -72,6 +71,7 @@ func New(o Options) (*Planner, error) {
 	o.WatchInterval = cmp.Or(o.WatchInterval, DefaultWatchInterval)
 	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
 	p := &Planner{o: o, client: planhttp.Client(o.Client)}
+	p.sender = planhttp.Sender{Client: p.client, Timeout: o.Timeout, MaxBody: o.MaxBody, Keep: true}
 	p.gate = planhttp.NewGate(p.prove)
 	return p, nil
 }
@@ -91,10 +91,10 @@ func (p *Planner) prove(ctx context.Context) error {
 		return err
 	case a.Data == planhttp.DataValue:
 		return planner.ErrExecuted
-	case a.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case a.Status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	case !a.missing([]string{"planwarm"}):
-		return fmt.Errorf("%w: status %d to a request without its variable, which is not named", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d to a request without its variable, which is not named", planner.ErrRefused, a.Status)
 	}
 	return nil
 }
@@ -128,30 +128,25 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 	case a.Data == planhttp.DataValue:
 		return planner.Result{}, planner.ErrExecuted
 	case a.missing(left):
-		return planner.Result{Took: a.took}, nil
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
-		return planner.Result{}, p.gate.Settle(ctx, r, a.status)
-	case a.status >= http.StatusInternalServerError:
-		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+		return planner.Result{Took: a.Took}, nil
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		return planner.Result{}, p.gate.Settle(ctx, r, a.Status)
+	case a.Status >= http.StatusInternalServerError:
+		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	case !a.Whole || !a.Failed:
-		return planner.Result{}, fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+		return planner.Result{}, fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.Status)
 	}
-	return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
 }
 
 // answer is what came back for one request.
-type answer struct {
-	planhttp.Answer
-	status int
-	took   time.Duration
-	body   []byte
-}
+type answer struct{ planhttp.Reply }
 
 // missing says whether the server complains of one thing alone, that one of
 // these variables is missing, which it does with a path: an operation that does
 // not validate gets the same status and code.
 func (a answer) missing(names []string) bool {
-	if a.status >= http.StatusInternalServerError || !a.Whole || !a.Failed || a.Data == planhttp.DataValue {
+	if a.Status >= http.StatusInternalServerError || !a.Whole || !a.Failed || a.Data == planhttp.DataValue {
 		return false
 	}
 	var said struct {
@@ -159,7 +154,7 @@ func (a answer) missing(names []string) bool {
 			Path []any `json:"path"`
 		} `json:"errors"`
 	}
-	if json.Unmarshal(a.body, &said) != nil || len(said.Errors) != 1 {
+	if json.Unmarshal(a.Body, &said) != nil || len(said.Errors) != 1 {
 		return false
 	}
 	path := said.Errors[0].Path
@@ -171,8 +166,6 @@ func (a answer) missing(names []string) bool {
 }
 
 func (p *Planner) send(ctx context.Context, r planner.Request) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
-	defer cancel()
 	req, err := planhttp.NewRequest(ctx, p.o.URL, r, r.Conditions, "User-Agent")
 	if err != nil {
 		return answer{}, err
@@ -181,23 +174,8 @@ func (p *Planner) send(ctx context.Context, r planner.Request) (answer, error) {
 	if err := planhttp.Authorize(req, p.o.Token); err != nil {
 		return answer{}, err
 	}
-	start := time.Now()
-	res, err := p.client.Do(req)
-	if err != nil {
-		return answer{}, planhttp.TransportError(ctx, err)
-	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	var kept bytes.Buffer
-	a := answer{status: res.StatusCode}
-	a.Answer = planhttp.ReadResponse(ctx, io.TeeReader(res.Body, &kept), p.o.MaxBody, "")
-	a.took, a.body = time.Since(start), kept.Bytes()
-	switch {
-	case a.Data == planhttp.DataValue:
-		return a, nil
-	case a.Err != nil:
-		return a, planhttp.TransportError(ctx, a.Err)
-	}
-	return a, planhttp.StatusError(a.status, res.Header)
+	reply, err := p.sender.Send(req)
+	return answer{reply}, err
 }
 
 // Watch looks for restarts until ctx ends: a schema that is compiled in changes

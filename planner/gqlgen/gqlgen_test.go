@@ -58,9 +58,9 @@ func newServer(t *testing.T, change func(*Options)) *server {
 // turn changes what stands in front; only what is slow is not waited for.
 func (s *server) turn(mode front.Mode) {
 	s.front.Set(mode)
-	s.o.Timeout = DefaultTimeout
+	s.sender.Timeout = DefaultTimeout
 	if mode == front.Slow {
-		s.o.Timeout = 50 * time.Millisecond
+		s.sender.Timeout = 50 * time.Millisecond
 	}
 }
 

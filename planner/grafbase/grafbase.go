@@ -66,7 +66,8 @@ var ErrNotAllowed = errors.New("a grafbase gateway is warmed by executing querie
 // Planner warms one gateway. It is safe for concurrent use.
 type Planner struct {
 	o      Options
-	client *http.Client
+	client *http.Client // for readiness and metrics
+	sender planhttp.Sender
 }
 
 var (
@@ -92,7 +93,8 @@ func New(o Options) (*Planner, error) {
 	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
 	o.WatchInterval = cmp.Or(o.WatchInterval, DefaultWatchInterval)
 	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
-	return &Planner{o: o, client: planhttp.Client(o.Client)}, nil
+	client := planhttp.Client(o.Client)
+	return &Planner{o: o, client: client, sender: planhttp.Sender{Client: client, Timeout: o.Timeout, MaxBody: o.MaxBody}}, nil
 }
 
 // Executes is true: a query is planned by executing it.
@@ -139,35 +141,24 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 // send returns nil only when the operation was executed. Data that is null, as
 // made-up values can make it, was executed too; an answer without data was not.
 func (p *Planner) send(ctx context.Context, r planner.Request, variables json.RawMessage) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
-	defer cancel()
 	req, err := p.request(ctx, r, variables)
 	if err != nil {
 		return 0, err
 	}
-	start := time.Now()
-	res, err := p.client.Do(req)
-	if err != nil {
-		return 0, planhttp.TransportError(ctx, err)
-	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := planhttp.ReadResponse(ctx, res.Body, p.o.MaxBody, "")
-	took := time.Since(start)
-	switch err := planhttp.StatusError(res.StatusCode, res.Header); {
+	a, err := p.sender.Send(req)
+	switch {
 	case a.Data == planhttp.DataValue, a.Data == planhttp.DataNull && a.Whole:
-		return took, nil
-	case a.Err != nil:
-		return 0, planhttp.TransportError(ctx, a.Err)
+		return a.Took, nil
 	case err != nil:
 		return 0, err
-	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return 0, fmt.Errorf("%w: status %d", planner.ErrRefused, res.StatusCode)
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		return 0, fmt.Errorf("%w: status %d", planner.ErrRefused, a.Status)
 	case a.Whole && a.Failed:
-		return 0, fmt.Errorf("%w: status %d", planner.ErrInvalid, res.StatusCode)
-	case res.StatusCode >= http.StatusInternalServerError:
-		return 0, fmt.Errorf("%w: status %d", planner.ErrUnavailable, res.StatusCode)
+		return 0, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
+	case a.Status >= http.StatusInternalServerError:
+		return 0, fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	}
-	return 0, fmt.Errorf("%w: status %d with an answer that is not GraphQL", planner.ErrRefused, res.StatusCode)
+	return 0, fmt.Errorf("%w: status %d with an answer that is not GraphQL", planner.ErrRefused, a.Status)
 }
 
 func (p *Planner) request(ctx context.Context, r planner.Request, variables json.RawMessage) (*http.Request, error) {

@@ -18,10 +18,11 @@ const bareCanary = "query PlanwarmCanary($planwarm:Boolean!){__typename@include(
 
 // bare plans without the plug-in, by leaving a required variable out.
 type bare struct {
-	o    Options
-	ends *expiry
-	also func(context.Context, string) string
-	gate *planhttp.Gate
+	o      Options
+	sender planhttp.Sender
+	ends   *expiry
+	also   func(context.Context, string) string
+	gate   *planhttp.Gate
 }
 
 func newBare(o Options, ends *expiry, also func(context.Context, string) string) *bare {
@@ -29,7 +30,7 @@ func newBare(o Options, ends *expiry, also func(context.Context, string) string)
 	o.MaxBody = cmp.Or(o.MaxBody, hook.DefaultMaxBody)
 	o.WatchInterval = cmp.Or(o.WatchInterval, hook.DefaultWatchInterval)
 	o.Debounce = cmp.Or(o.Debounce, hook.DefaultDebounce)
-	b := &bare{o: o, ends: ends, also: also}
+	b := &bare{o: o, sender: planhttp.Sender{Client: o.Client, Timeout: o.Timeout, MaxBody: o.MaxBody}, ends: ends, also: also}
 	b.gate = planhttp.NewGate(b.prove)
 	return b
 }
@@ -47,10 +48,10 @@ func (b *bare) prove(ctx context.Context) error {
 		return err
 	case a.Data == planhttp.DataValue:
 		return planner.ErrExecuted
-	case a.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case a.Status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	case !a.planned():
-		return fmt.Errorf("%w: status %d to a request without its variable", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d to a request without its variable", planner.ErrRefused, a.Status)
 	}
 	return nil
 }
@@ -87,50 +88,34 @@ func (b *bare) plan(ctx context.Context, r planner.Request) (planner.Result, err
 		return planner.Result{}, planner.ErrExecuted
 	case a.planned():
 		b.ends.noteText(r.Query, time.Now())
-		return planner.Result{Took: a.took}, nil
+		return planner.Result{Took: a.Took}, nil
 	case !a.Whole || !a.Failed:
-		return planner.Result{}, fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+		return planner.Result{}, fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.Status)
 	default:
-		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+		return planner.Result{}, fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
 	}
 }
 
-type bareAnswer struct {
-	planhttp.Answer
-	status int
-	took   time.Duration
-}
+type bareAnswer struct{ planhttp.Reply }
 
 // planned says that only the missing variable was complained about: that error
 // alone has no code, and it comes behind the plan.
 func (a bareAnswer) planned() bool {
-	return a.status < http.StatusInternalServerError && a.Whole && a.Failed && a.Data == planhttp.DataAbsent && len(a.Codes) == 0
+	return a.Status < http.StatusInternalServerError && a.Whole && a.Failed && a.Data == planhttp.DataAbsent && len(a.Codes) == 0
 }
 
 func (b *bare) send(ctx context.Context, r planner.Request) (bareAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
-	defer cancel()
 	req, err := planhttp.NewRequest(ctx, b.o.URL, r, r.Conditions, hook.Header, "Graphql-Client-")
 	if err != nil {
 		return bareAnswer{}, err
 	}
 	hook.SetClient(req.Header, hook.DefaultClientName, b.o.OwnVersion)
-	start := time.Now()
-	res, err := b.o.Client.Do(req)
-	if err != nil {
-		return bareAnswer{}, planhttp.TransportError(ctx, err)
+	reply, err := b.sender.Send(req)
+	a := bareAnswer{reply}
+	if err == nil && a.Data != planhttp.DataValue && (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden) {
+		err = fmt.Errorf("%w: status %d", planner.ErrRefused, a.Status)
 	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	a := bareAnswer{status: res.StatusCode, Answer: planhttp.ReadResponse(ctx, res.Body, b.o.MaxBody, ""), took: time.Since(start)}
-	switch {
-	case a.Data == planhttp.DataValue:
-		return a, nil
-	case a.Err != nil:
-		return a, planhttp.TransportError(ctx, a.Err)
-	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
-	}
-	return a, planhttp.StatusError(a.status, res.Header)
+	return a, err
 }
 
 // Watch looks at the counter and at the end of plans until ctx ends.

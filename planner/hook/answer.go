@@ -31,10 +31,8 @@ const maxGeneration = 200 // bytes
 
 // answer is what a gateway said to one request.
 type answer struct {
-	planhttp.Answer
-	status int
-	state  *state // nil: no plug-in answered
-	took   time.Duration
+	planhttp.Reply
+	state *state // nil: no plug-in answered
 }
 
 func readState(body []byte) *state {
@@ -51,12 +49,12 @@ func readState(body []byte) *state {
 
 // proven says that the plug-in answered, and nobody executed.
 func (a answer) proven() bool {
-	return a.status == http.StatusOK && a.Whole && a.Data == planhttp.DataAbsent && !a.Failed && a.state != nil
+	return a.Status == http.StatusOK && a.Whole && a.Data == planhttp.DataAbsent && !a.Failed && a.state != nil
 }
 
 // refused says that the plug-in refused the token.
 func (a answer) refused() bool {
-	return a.status == http.StatusForbidden && a.Whole && a.Data == planhttp.DataAbsent && slices.Contains(a.Codes, codeRefused)
+	return a.Status == http.StatusForbidden && a.Whole && a.Data == planhttp.DataAbsent && slices.Contains(a.Codes, codeRefused)
 }
 
 // canary returns what the answer to a valid query proves: whatever is neither
@@ -67,10 +65,10 @@ func (a answer) canary(planned bool) error {
 		return planner.ErrExecuted
 	case a.proven() && a.state.Planned == planned:
 		return nil
-	case a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented:
-		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.status)
+	case a.Status >= http.StatusInternalServerError && a.Status != http.StatusNotImplemented:
+		return fmt.Errorf("%w: status %d", planner.ErrUnavailable, a.Status)
 	default:
-		return fmt.Errorf("%w: status %d without a proof of the plug-in", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d without a proof of the plug-in", planner.ErrRefused, a.Status)
 	}
 }
 
@@ -95,7 +93,7 @@ func (a answer) verdict() verdict {
 		return verdictInvalid
 	case !a.Whole || !a.Failed:
 		return verdictUnproven
-	case a.Data == planhttp.DataAbsent && slices.Contains(a.Codes, codeNotPlanned) && a.status < http.StatusInternalServerError:
+	case a.Data == planhttp.DataAbsent && slices.Contains(a.Codes, codeNotPlanned) && a.Status < http.StatusInternalServerError:
 		return verdictInvalid
 	default:
 		// Errors alone prove nothing: Hive Gateway leaves data out, too, when
@@ -105,7 +103,7 @@ func (a answer) verdict() verdict {
 }
 
 func (a answer) result() planner.Result {
-	r := planner.Result{Took: a.took}
+	r := planner.Result{Took: a.Took}
 	if h := a.state.Hit; h != nil {
 		r.Hit = planner.HitNo
 		if *h {

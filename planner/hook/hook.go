@@ -67,7 +67,7 @@ type Options struct {
 // Planner plans in one gateway. It is safe for concurrent use.
 type Planner struct {
 	o      Options
-	client *http.Client
+	sender planhttp.Sender
 	gate   *planhttp.Gate
 	closed *planhttp.Closed
 	turn   chan struct{} // holds one value while an operation is under way; nil: any number
@@ -102,7 +102,9 @@ func New(o Options) (*Planner, error) {
 	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
 	o.WatchInterval = cmp.Or(o.WatchInterval, DefaultWatchInterval)
 	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
-	p := &Planner{o: o, client: planhttp.Client(o.Client)}
+	p := &Planner{o: o, sender: planhttp.Sender{
+		Client: planhttp.Client(o.Client), Timeout: o.Timeout, MaxBody: o.MaxBody, Extension: "planwarm", Keep: true,
+	}}
 	p.gate = planhttp.NewGate(p.prove)
 	p.closed = planhttp.NewClosed(p.gate)
 	if o.Serial {
@@ -179,7 +181,7 @@ func (p *Planner) proveClosed(ctx context.Context) error {
 	return p.closed.Prove(ctx, func(ctx context.Context) error {
 		a, err := p.send(ctx, planner.Request{Query: question}, func() (string, error) { return planhttp.WrongToken, nil })
 		if err == nil && !a.refused() {
-			err = fmt.Errorf("a wrong token is answered %d", a.status)
+			err = fmt.Errorf("a wrong token is answered %d", a.Status)
 		}
 		return err
 	})

@@ -327,7 +327,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		a.status = status
+		a.Status = status
 		if a.verdict() == verdictPlanned && (!a.proven() || a.Failed || a.result().Plan < 0) {
 			t.Errorf("planned without a proof: %q", body)
 		}

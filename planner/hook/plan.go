@@ -1,10 +1,8 @@
 package hook
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -87,38 +85,39 @@ func (p *Planner) judge(ctx context.Context, a answer) error {
 	case verdictExecuted:
 		return planner.ErrExecuted
 	case verdictInvalid:
-		return fmt.Errorf("%w: the plug-in could not plan it (status %d)", planner.ErrInvalid, a.status)
+		return fmt.Errorf("%w: the plug-in could not plan it (status %d)", planner.ErrInvalid, a.Status)
 	case verdictUnproven:
-		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.status)
+		return fmt.Errorf("%w: status %d without a proof that nothing was executed", planner.ErrRefused, a.Status)
 	}
 	if err := p.gate.Probe(ctx); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.status)
+	return fmt.Errorf("%w: status %d", planner.ErrInvalid, a.Status)
 }
 
-// send posts one request. Its errors wrap a sentinel of package planner and
-// name neither address nor headers.
+// send posts one request; see planhttp.Sender.
 func (p *Planner) send(ctx context.Context, r planner.Request, token func() (string, error)) (answer, error) {
 	t, err := planhttp.Token(token)
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
-	defer cancel()
 	req, err := planhttp.NewRequest(ctx, p.o.URL, r, r.Conditions, Header, "Graphql-Client-", "Apollographql-Client-")
 	if err != nil {
 		return answer{}, err
 	}
 	req.Header.Set(Header, t)
 	SetClient(req.Header, p.o.OwnClientName, p.o.OwnVersion)
-	start := time.Now()
-	res, err := p.client.Do(req)
-	if err != nil {
-		return answer{}, planhttp.TransportError(ctx, err)
+	reply, err := p.sender.Send(req)
+	a := answer{Reply: reply}
+	switch {
+	case err != nil, a.Data == planhttp.DataValue:
+		return a, err
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusNotImplemented:
+		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.Status)
+	case a.Whole && a.Plan:
+		a.state = readState(a.Body)
 	}
-	defer func() { _ = res.Body.Close() }() // the answer is read already
-	return p.read(ctx, res, start)
+	return a, nil
 }
 
 // SetClient names planwarm as the client, in the headers of either vendor.
@@ -129,31 +128,4 @@ func SetClient(h http.Header, name, version string) {
 			h.Set(prefix+"Version", version)
 		}
 	}
-}
-
-// read takes the answer in. That something was executed is told whatever else
-// the answer says.
-func (p *Planner) read(ctx context.Context, res *http.Response, start time.Time) (answer, error) {
-	var body bytes.Buffer
-	a := answer{
-		status: res.StatusCode,
-		Answer: planhttp.ReadResponse(ctx, io.TeeReader(res.Body, &body), p.o.MaxBody, "planwarm"),
-		took:   time.Since(start),
-	}
-	switch {
-	case a.Data == planhttp.DataValue:
-		return a, nil
-	case a.Err != nil:
-		return a, planhttp.TransportError(ctx, a.Err)
-	}
-	if err := planhttp.StatusError(a.status, res.Header); err != nil {
-		return a, err
-	}
-	if a.status == http.StatusUnauthorized || a.status == http.StatusNotImplemented {
-		return a, fmt.Errorf("%w: status %d", planner.ErrRefused, a.status)
-	}
-	if a.Whole && a.Plan {
-		a.state = readState(body.Bytes())
-	}
-	return a, nil
 }
