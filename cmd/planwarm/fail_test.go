@@ -60,6 +60,21 @@ func TestUsageNamesTheCommand(t *testing.T) {
 	s.refused(exitUsage, []string{"unknown flag: --nope", "Try planwarm token cosmo --help."}, "token", "cosmo", "--nope")
 }
 
+// Nothing runs without a graph, and whoever starts without a configuration is
+// told that this is what is missing.
+func TestRunWithoutGraphs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if code, _, said := planwarm("run"); code != exitUsage || !strings.Contains(said, "there is no planwarm.yaml here") {
+		t.Errorf("without a configuration: exit %d, %s", code, said)
+	}
+	if err := os.WriteFile("planwarm.yaml", []byte("graphs: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, said := planwarm("run"); code != exitUsage || !strings.Contains(said, "configuration has no graphs") {
+		t.Errorf("without a graph: exit %d, %s", code, said)
+	}
+}
+
 // A configuration file that cannot be read is a wrong command line, whatever the command.
 func TestConfigurationThatIsNotThere(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -68,8 +68,12 @@ func (c *cli) printConfig(cfg config.Config) error {
 
 // runSidecar runs generations of the configuration until ctx ends.
 func (c *cli) runSidecar(ctx context.Context, cfg config.Config) (err error) {
-	if len(cfg.Graphs) == 0 {
-		return withCode(exitUsage, errors.New("configuration has no graphs; see planwarm run --help"))
+	switch {
+	case len(cfg.Graphs) > 0:
+	case c.configPath == "" && !exists(defaultConfigPath):
+		return withCode(exitUsage, fmt.Errorf("there is no %s here, and --config names no other; README.md and docs/configuration.md have one", defaultConfigPath))
+	default:
+		return withCode(exitUsage, errors.New("configuration has no graphs; docs/configuration.md has what a graph needs"))
 	}
 	log, level, err := newLevelLogger(cfg.Log, c.stderr)
 	if err != nil {
