@@ -1,6 +1,7 @@
 package warmer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -9,17 +10,25 @@ import (
 )
 
 const (
-	canaryEvery = 250 * time.Millisecond
+	canaryEvery = 100 * time.Millisecond
 	canaryShare = 10 // one request in so many may be a canary where the rate is limited
 )
 
-// probe sends the canary. It counts like any other request for the pace.
-func (s *run) probe(ctx context.Context) error {
-	t, err := s.acquire(ctx)
+// probe sends the canary: alone, or beside a plan. It counts like any other
+// request for the limits.
+func (s *run) probe(ctx context.Context, beside bool) error {
+	t, err := s.pace.acquireCanary(ctx, beside)
 	if err != nil {
-		return context.Cause(ctx)
+		return cmp.Or(context.Cause(ctx), errDeadline) // or the rate leaves no room before it
 	}
 	err = s.Planner.Probe(s.requests)
+	signal := signalOf(err)
+	if err == nil {
+		signal = s.canary.add(time.Since(t.start))
+	}
+	if signal == SignalFine && !beside {
+		signal = SignalNone // it says nothing of how live traffic does beside plans
+	}
 	if errors.Is(err, planner.ErrExecuted) {
 		s.mu.Lock()
 		s.rep.Executed++
@@ -28,7 +37,7 @@ func (s *run) probe(ctx context.Context) error {
 	if err != nil && ctx.Err() != nil && !stops(err) {
 		err = context.Cause(ctx)
 	}
-	s.pace.release(t, SignalFine)
+	s.pace.release(t, signal)
 	return err
 }
 
@@ -37,42 +46,38 @@ func stops(err error) bool {
 	return errors.Is(err, planner.ErrExecuted) || errors.Is(err, planner.ErrRefused)
 }
 
-// watchLatency sends the canary now and then: when a query that costs nothing
-// takes much longer than before, live traffic waits too. Canaries take their
-// turn like every request, and a small share of a limited rate.
-func (s *run) watchLatency(ctx context.Context) {
-	interval := canaryEvery
-	if s.Settings.PerSecond > 0 {
-		interval = max(interval, time.Duration(canaryShare/s.Settings.PerSecond*float64(time.Second)))
+// measure sends one more canary. A fault that does not end the run is left to
+// the plans, which are tried again.
+func (s *run) measure(ctx context.Context, beside bool) {
+	if err := s.probe(ctx, beside); stops(err) {
+		s.cancel(err) // it was reloaded with another configuration
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	var canary trend
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		t, err := s.pace.acquire(ctx)
-		if err != nil {
-			return
-		}
-		start := time.Now()
-		err = s.Planner.Probe(s.requests)
-		took := time.Since(start)
-		signal := signalOf(err)
-		switch {
-		case stops(err): // it was reloaded with another configuration
-			if errors.Is(err, planner.ErrExecuted) {
-				s.mu.Lock()
-				s.rep.Executed++
-				s.mu.Unlock()
-			}
-			s.cancel(err)
-		case err == nil && canary.add(took, 0):
-			signal = SignalSlow
-		}
-		s.pace.release(t, signal)
+}
+
+// canaryPause is the time between canaries: they are a small share of a limited rate.
+func (s *run) canaryPause() time.Duration {
+	if s.Settings.PerSecond <= 0 {
+		return canaryEvery
+	}
+	return max(canaryEvery, time.Duration(canaryShare/s.Settings.PerSecond*float64(time.Second)))
+}
+
+// measureAlone sends canaries where nothing of the run is under way. A low rate
+// has no room for them, and is a brake already.
+func (s *run) measureAlone(ctx context.Context, n int) {
+	if s.canaryPause() > canaryEvery {
+		return
+	}
+	for range n {
+		s.measure(ctx, false)
+	}
+}
+
+// watchLatency sends the canary now and then: when a query that costs nothing
+// takes much longer than before, live traffic waits too.
+func (s *run) watchLatency(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.measure(ctx, true)
+		pause(ctx, s.canaryPause())
 	}
 }

@@ -216,7 +216,7 @@ func TestRefusedProfileStopsNothingElse(t *testing.T) {
 func TestRefusalUnderProfileOfTheRouter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRouter{probe: func(n int) error {
-			if n > 1 {
+			if n > solo+1 { // those before the first operation, and the one behind it
 				return planner.ErrRefused
 			}
 			return nil

@@ -45,6 +45,7 @@ type run struct {
 	Runner
 	pace   *pace
 	plans  trend
+	canary canaryTrend // of one goroutine at a time
 	cancel context.CancelCauseFunc
 	// requests is the context of requests. It does not end with the run: of what
 	// is under way when a run stops, the answers still tell what was executed.
@@ -85,7 +86,7 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 	if width <= 0 {
 		width = 4
 	}
-	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond), cancel: cancel, requests: requests, all: len(list)}
+	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond, lastPause(ctx)), cancel: cancel, requests: requests, all: len(list)}
 	if len(list) > 0 {
 		s.do(ctx, list)
 	}
@@ -111,11 +112,14 @@ func (s *run) finish(start time.Time, cause error) (Report, []string, error) {
 	return rep, s.warm, fmt.Errorf("warm router: %w", cause)
 }
 
+// do sends canaries, then the items: the first ones alone, and the first under
+// each header profile; the rest, and checks, as wide as the pace allows.
 func (s *run) do(ctx context.Context, list []Item) {
-	if err := s.probe(ctx); err != nil {
+	if err := s.probe(ctx, false); err != nil {
 		s.cancel(err)
 		return
 	}
+	s.measureAlone(ctx, solo-1) // what is usual for it
 	m, ok := s.Planner.(planner.MutationSafe)
 	safe := ok && m.MutationSafe()
 	send := make([]Item, 0, len(list))
@@ -126,44 +130,53 @@ func (s *run) do(ctx context.Context, list []Item) {
 		}
 		send = append(send, it)
 	}
-	s.plan(ctx, send)
-	s.verify(ctx)
-}
-
-// plan sends the items: the first ones alone, and the first under each header
-// profile; the rest as wide as the pace allows.
-func (s *run) plan(ctx context.Context, list []Item) {
-	first, rest := alone(list)
+	s.pace.expect(cost(send...))
+	first, rest := alone(send)
 	for _, it := range first {
-		t, err := s.acquire(ctx)
+		t, err := s.acquire(ctx, it)
 		if err != nil {
-			return
+			break
 		}
 		s.send(ctx, it, t)
+		s.measureAlone(ctx, 1) // does it leave users waiting behind it?
 	}
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	var g, bg errgroup.Group
-	bg.Go(func() error { s.watchLatency(watch); return nil })
-	for _, it := range rest {
-		t, err := s.acquire(ctx)
+	var watcher errgroup.Group
+	watcher.Go(func() error { s.watchLatency(watch); return nil })
+	s.plan(ctx, rest)
+	s.verify(ctx)
+	unwatch()
+	_ = watcher.Wait()
+}
+
+func (s *run) plan(ctx context.Context, list []Item) {
+	var g errgroup.Group
+	for _, it := range list {
+		t, err := s.acquire(ctx, it)
 		if err != nil {
 			break
 		}
 		g.Go(func() error { s.send(ctx, it, t); return nil })
 	}
 	_ = g.Wait() // what stops a run is the cause of its context
-	unwatch()
-	_ = bg.Wait()
 }
 
-// acquire waits for the right to send one request. After an error the context is done.
-func (s *run) acquire(ctx context.Context) (ticket, error) {
-	t, err := s.pace.acquire(ctx)
+// acquire waits for the right to plan an item. After an error the context is done.
+func (s *run) acquire(ctx context.Context, it Item) (ticket, error) {
+	t, err := s.pace.acquire(ctx, cost(it))
 	if err != nil && ctx.Err() == nil {
 		s.cancel(errDeadline) // the rate leaves no room for another request before it
 	}
 	return t, err
+}
+
+// cost is what items are foreseen to cost, each something: not every plan's time is known.
+func cost(items ...Item) (sum time.Duration) {
+	for _, it := range items {
+		sum += max(it.Expected, 0) + time.Millisecond
+	}
+	return sum
 }
 
 // send plans one item, again after a pause when the router is overloaded or
@@ -176,13 +189,13 @@ func (s *run) send(ctx context.Context, it Item, t ticket) {
 		switch {
 		case err == nil:
 			s.took(it, res)
-			s.pace.release(t, s.signal(took, it))
+			s.pace.release(t, s.plans.add(took, it.Expected))
 			return
 		case try < retries && s.passing(ctx, err):
 			s.pace.hold(planner.RetryAfter(err))
 			s.pace.release(t, signalOf(err))
 			pause(ctx, retryPause<<try)
-			if t, err = s.acquire(ctx); err != nil {
+			if t, err = s.acquire(ctx, it); err != nil {
 				s.step()
 				return
 			}
@@ -218,14 +231,7 @@ func signalOf(err error) Signal {
 	if errors.Is(err, planner.ErrOverloaded) {
 		return SignalOverloaded
 	}
-	return SignalFine
-}
-
-func (s *run) signal(took time.Duration, it Item) Signal {
-	if s.plans.add(took, it.Expected) {
-		return SignalSlow
-	}
-	return SignalFine
+	return SignalNone
 }
 
 func (s *run) took(it Item, res planner.Result) {

@@ -133,11 +133,11 @@ func list(n int) []Item {
 func TestRunWarmsInOrderAndVerifies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRouter{cache: map[string]bool{"1004": true}}
-		rep, warm, err := Runner{Planner: f, Settings: Settings{Concurrency: 4}}.Run(t.Context(), list(20))
+		rep, warm, err := Runner{Planner: f, Settings: Settings{Concurrency: 4}}.Run(t.Context(), list(200))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rep.Planned != 19 || rep.AlreadyWarm != 1 || rep.Failed != 0 || rep.Skipped != 0 || *rep.Share != 1 || len(warm) != 20 {
+		if rep.Planned != 199 || rep.AlreadyWarm != 1 || rep.Failed != 0 || rep.Skipped != 0 || *rep.Share != 1 || len(warm) != 200 {
 			t.Errorf("report %+v, %d warm", rep, len(warm))
 		}
 		for i, w := range f.widths[:solo] {
@@ -237,15 +237,15 @@ func TestRunEndsAtItsDeadline(t *testing.T) {
 func TestRunHalvesAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRouter{latency: func(sent int) time.Duration {
-			if sent >= 60 && sent < 80 {
+			if sent >= 600 && sent < 620 {
 				return 400 * time.Millisecond
 			}
 			return 10 * time.Millisecond
 		}}
-		if _, _, err := (Runner{Planner: f, Settings: Settings{Concurrency: 8}}).Run(t.Context(), list(400)); err != nil {
+		if _, _, err := (Runner{Planner: f, Settings: Settings{Concurrency: 8}}).Run(t.Context(), list(1200)); err != nil {
 			t.Fatal(err)
 		}
-		before, during, after := top(f.widths[40:60]), f.widths[79], top(f.widths[300:])
+		before, during, after := top(f.widths[560:600]), f.widths[619], top(f.widths[1100:])
 		if before != 8 || during > 4 || after != 8 {
 			t.Errorf("width before %d, during %d, after %d; want 8, at most 4, 8", before, during, after)
 		}
@@ -448,7 +448,7 @@ func TestRunIsNotHeldByForeignExpectations(t *testing.T) {
 				}
 				f := &fakeRouter{latency: tc.latency}
 				f.probe = func(n int) error {
-					time.Sleep(time.Duration(n%7) * 10 * time.Millisecond)
+					time.Sleep(time.Duration(n%3) * 10 * time.Millisecond)
 					return nil
 				}
 				if _, _, err := (Runner{Planner: f, Settings: Settings{Concurrency: 4}}).Run(t.Context(), items); err != nil {

@@ -18,9 +18,10 @@ func (s *run) verify(ctx context.Context) {
 		}
 		return
 	}
+	s.pace.expect(cost(s.planned...))
 	var g errgroup.Group
 	for _, it := range s.planned {
-		t, err := s.acquire(ctx)
+		t, err := s.acquire(ctx, it)
 		if err != nil {
 			break
 		}

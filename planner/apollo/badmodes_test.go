@@ -92,7 +92,7 @@ func TestChangesBetweenCanaryAndUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := double(dryrundouble.Options{ReloadAfter: 2, ReloadTo: c.to}) // the canary and a mutation without its variable
+				d := double(dryrundouble.Options{ReloadAfter: 6, ReloadTo: c.to}) // canaries, a mutation that is not sent, one without its variable
 				_, _, err := warmer.Runner{Planner: newPlanner(t, d, nil)}.Run(t.Context(), operations())
 				if !errors.Is(err, c.want) {
 					t.Errorf("%v, want %v", err, c.want)
@@ -111,7 +111,7 @@ func TestChangesBetweenCanaryAndUse(t *testing.T) {
 func TestBackPressure(t *testing.T) {
 	for _, mode := range []dryrundouble.Mode{dryrundouble.Unavailable, dryrundouble.Limited} {
 		synctest.Test(t, func(t *testing.T) {
-			d := double(dryrundouble.Options{ReloadAfter: 3, ReloadTo: mode})
+			d := double(dryrundouble.Options{ReloadAfter: 6, ReloadTo: mode})
 			p := newPlanner(t, d, nil)
 			go func() {
 				time.Sleep(500 * time.Millisecond)

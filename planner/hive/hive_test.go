@@ -213,7 +213,7 @@ func TestBadModes(t *testing.T) {
 	} {
 		for name, o := range map[string]dryrundouble.Options{
 			"from the start":         {Mode: c.mode, Delay: time.Hour},
-			"between canary and use": {ReloadAfter: 1, ReloadTo: c.mode, Delay: time.Hour},
+			"between canary and use": {ReloadAfter: 3, ReloadTo: c.mode, Delay: time.Hour},
 		} {
 			t.Run(c.name+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
