@@ -39,7 +39,7 @@ type pace struct {
 
 	mu       sync.Mutex
 	limit    float64
-	plans    int       // under way
+	plans    int       // under way, and checks
 	canaries int       // under way, or waiting for room, which is kept for them
 	cuts     int       // so far
 	doubt    bool      // no plan was answered in time since the last one
@@ -68,8 +68,9 @@ type ticket struct {
 	start  time.Time
 }
 
-// acquire waits for room for a plan that is foreseen to cost so much. It fails
-// when ctx ends, or when the rate leaves no room before the deadline of ctx.
+// acquire waits for room for a plan that is foreseen to cost so much, or for
+// something else that costs nothing and is followed by no pause. It fails when
+// ctx ends, or when the rate leaves no room before the deadline of ctx.
 func (p *pace) acquire(ctx context.Context, cost time.Duration) (ticket, error) {
 	return p.enter(ctx, ticket{cost: cost}, func() (bool, time.Time) {
 		room := p.plans < max(1, int(p.limit)) && p.plans+p.canaries < p.ceil
@@ -159,7 +160,7 @@ func (p *pace) release(t ticket, s Signal) {
 		p.plans--
 		took := time.Since(t.start)
 		p.budget.spent(t.cost, took)
-		if p.limit < 1 {
+		if p.limit < 1 && t.cost > 0 {
 			want := time.Duration(float64(took) * (1/p.limit - 1))
 			p.rest = time.Now().Add(p.budget.grant(took, min(want, maxPause)))
 		}

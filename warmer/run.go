@@ -133,7 +133,7 @@ func (s *run) do(ctx context.Context, list []Item) {
 	s.pace.expect(cost(send...))
 	first, rest := alone(send)
 	for _, it := range first {
-		t, err := s.acquire(ctx, it)
+		t, err := s.acquire(ctx, cost(it))
 		if err != nil {
 			break
 		}
@@ -153,7 +153,7 @@ func (s *run) do(ctx context.Context, list []Item) {
 func (s *run) plan(ctx context.Context, list []Item) {
 	var g errgroup.Group
 	for _, it := range list {
-		t, err := s.acquire(ctx, it)
+		t, err := s.acquire(ctx, cost(it))
 		if err != nil {
 			break
 		}
@@ -162,9 +162,9 @@ func (s *run) plan(ctx context.Context, list []Item) {
 	_ = g.Wait() // what stops a run is the cause of its context
 }
 
-// acquire waits for the right to plan an item. After an error the context is done.
-func (s *run) acquire(ctx context.Context, it Item) (ticket, error) {
-	t, err := s.pace.acquire(ctx, cost(it))
+// acquire waits for the right to send one request. After an error the context is done.
+func (s *run) acquire(ctx context.Context, cost time.Duration) (ticket, error) {
+	t, err := s.pace.acquire(ctx, cost)
 	if err != nil && ctx.Err() == nil {
 		s.cancel(errDeadline) // the rate leaves no room for another request before it
 	}
@@ -195,7 +195,7 @@ func (s *run) send(ctx context.Context, it Item, t ticket) {
 			s.pace.hold(planner.RetryAfter(err))
 			s.pace.release(t, signalOf(err))
 			pause(ctx, retryPause<<try)
-			if t, err = s.acquire(ctx, it); err != nil {
+			if t, err = s.acquire(ctx, cost(it)); err != nil {
 				s.step()
 				return
 			}
