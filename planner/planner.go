@@ -84,6 +84,14 @@ type Watcher interface {
 	Watch(ctx context.Context, seen func(Reload)) error
 }
 
+// Serial is a Planner of a router that plans on the one thread that serves its
+// requests. Where Serial is true it is asked one thing at a time, whatever
+// concurrency is allowed: more would only wait there, canaries too, which then
+// could not tell live traffic from our own.
+type Serial interface {
+	Serial() bool
+}
+
 // MutationSafe is a Planner that knows whether mutations can be planned over
 // its channel without any chance of being executed.
 type MutationSafe interface {

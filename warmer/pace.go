@@ -20,7 +20,7 @@ const (
 )
 
 const (
-	minLimit = 1.0 / 8     // what one request at a time is slowed down to at most
+	minLimit = 1.0 / 4     // what one request at a time is slowed down to at most
 	maxPause = time.Second // after one plan: a backlog behind it is worked off by then
 )
 

@@ -1,6 +1,7 @@
 package warmer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 )
 
 const (
+	defaultConcurrency = 4
+
 	solo       = 3   // requests at the start of a run that go one at a time
 	maxShown   = 100 // failures, or operations, in what is kept for status
 	maxDown    = 3   // requests in a row that find no router before a run gives up
@@ -21,7 +24,7 @@ const (
 
 // Settings bound one warm-up run.
 type Settings struct {
-	Concurrency int           // most requests under way; 0: 4
+	Concurrency int           // most requests under way; 0: 4; not more than 1 where the planner is serial
 	PerSecond   float64       // most requests a second; 0: no limit
 	Deadline    time.Duration // of the whole run; 0: none
 }
@@ -82,15 +85,19 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 	if r.Until != nil {
 		defer context.AfterFunc(r.Until, func() { cancel(context.Cause(r.Until)) })()
 	}
-	width := r.Settings.Concurrency
-	if width <= 0 {
-		width = 4
-	}
-	s := &run{Runner: r, pace: newPace(width, r.Settings.PerSecond, lastPause(ctx)), cancel: cancel, requests: requests, all: len(list)}
+	s := &run{Runner: r, pace: newPace(r.width(), r.Settings.PerSecond, lastPause(ctx)), cancel: cancel, requests: requests, all: len(list)}
 	if len(list) > 0 {
 		s.do(ctx, list)
 	}
 	return s.finish(start, context.Cause(ctx))
+}
+
+// width is the most requests that are under way.
+func (r Runner) width() int {
+	if p, ok := r.Planner.(planner.Serial); ok && p.Serial() {
+		return 1
+	}
+	return cmp.Or(max(0, r.Settings.Concurrency), defaultConcurrency)
 }
 
 // finish makes the report complete. Nothing of the run is under way any more.

@@ -37,12 +37,13 @@ var (
 	_ planner.Verifier     = Planner{}
 	_ planner.Watcher      = Planner{}
 	_ planner.MutationSafe = Planner{}
+	_ planner.Serial       = Planner{}
 )
 
 // New returns a Planner for one gateway. It sends nothing yet.
 func New(o Options) (Planner, error) {
 	p, err := hook.New(hook.Options{
-		URL: o.URL, Token: o.Token, Client: o.Client, Canary: o.Canary, Serial: true, OwnVersion: o.OwnVersion,
+		URL: o.URL, Token: o.Token, Client: o.Client, Canary: o.Canary, OwnVersion: o.OwnVersion,
 		Timeout: o.Timeout, MaxBody: o.MaxBody, WatchInterval: o.WatchInterval, Debounce: o.Debounce,
 	})
 	if err != nil {

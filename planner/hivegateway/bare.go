@@ -41,6 +41,9 @@ func (b *bare) Probe(ctx context.Context) error { return b.gate.Probe(ctx) }
 // MutationSafe is true: nothing is sent that a GraphQL server could execute.
 func (b *bare) MutationSafe() bool { return b.gate.Open() }
 
+// Serial is true: planning blocks the event loop of Node.
+func (b *bare) Serial() bool { return true }
+
 func (b *bare) prove(ctx context.Context) error {
 	a, err := b.send(ctx, planner.Request{Query: bareCanary})
 	switch {

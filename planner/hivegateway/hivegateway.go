@@ -59,6 +59,7 @@ type channel interface {
 	planner.Verifier
 	planner.Watcher
 	planner.MutationSafe
+	planner.Serial
 }
 
 // Planner plans in one Hive Gateway. It is safe for concurrent use.
@@ -69,6 +70,7 @@ var (
 	_ planner.Verifier     = Planner{}
 	_ planner.Watcher      = Planner{}
 	_ planner.MutationSafe = Planner{}
+	_ planner.Serial       = Planner{}
 )
 
 // New returns a Planner for one gateway. It sends nothing yet.

@@ -41,7 +41,7 @@ func TestWarmAgainSoonAfterTheSign(t *testing.T) {
 		for _, it := range list {
 			f.manifest.Operations = append(f.manifest.Operations, manifest.Entry{Request: manifest.Request{Query: it.Request.Query}})
 		}
-		d := hookdouble.New(hookdouble.Options{Token: "right", Delay: 100 * time.Millisecond})
+		d := hookdouble.New(hookdouble.Options{Token: "right", Delay: 25 * time.Millisecond})
 		p := newPlanner(t, d, func(o *Options) { o.Lifetime = 24 * time.Hour }) // no end of plans comes in between
 		w, err := warmer.New(warmer.Options{Graphs: []warmer.GraphOptions{{
 			Graph: f.manifest.Graph, Schema: f, NewKeyer: func(*schema.Schema) (warmer.Keyer, error) { return f, nil }, Fetcher: f,

@@ -46,8 +46,6 @@ type Options struct {
 	// Canary is a query with a real field and without a required variable; ""
 	// takes the one that the plug-in names.
 	Canary string
-	// Serial sends one operation at a time.
-	Serial bool
 	// OwnClientName and OwnVersion stand in the client headers, so that telemetry
 	// can leave our requests out.
 	OwnClientName, OwnVersion string
@@ -70,7 +68,6 @@ type Planner struct {
 	sender planhttp.Sender
 	gate   *planhttp.Gate
 	closed *planhttp.Closed
-	turn   chan struct{} // holds one value while an operation is under way; nil: any number
 }
 
 var (
@@ -78,6 +75,7 @@ var (
 	_ planner.Verifier     = (*Planner)(nil)
 	_ planner.Watcher      = (*Planner)(nil)
 	_ planner.MutationSafe = (*Planner)(nil)
+	_ planner.Serial       = (*Planner)(nil)
 )
 
 // New returns a Planner for one gateway. It sends nothing yet.
@@ -107,9 +105,6 @@ func New(o Options) (*Planner, error) {
 	}}
 	p.gate = planhttp.NewGate(p.prove)
 	p.closed = planhttp.NewClosed(p.gate)
-	if o.Serial {
-		p.turn = make(chan struct{}, 1)
-	}
 	return p, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,30 +252,6 @@ func TestMutationNeedsRefusal(t *testing.T) {
 	}
 	if _, err := p.Plan(t.Context(), planner.Request{Query: "mutation($id: ID!) { remove(id: $id) }", Mutation: true}); err != nil {
 		t.Errorf("one that lacks a required variable is safe: %v", err)
-	}
-}
-
-func TestSerial(t *testing.T) {
-	for serial, want := range map[bool]int{true: 1, false: 4} {
-		synctest.Test(t, func(t *testing.T) {
-			d := newDouble(hookdouble.Options{Delay: time.Second})
-			p := newPlanner(t, d, func(o *Options) { o.Serial = serial })
-			if err := p.Probe(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			var wg sync.WaitGroup
-			for _, name := range []string{"A", "B", "C", "D"} {
-				wg.Go(func() {
-					if _, err := p.Plan(t.Context(), query(name)); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			wg.Wait()
-			if n := d.MostAtOnce(); n != want {
-				t.Errorf("serial %v: %d at once", serial, n)
-			}
-		})
 	}
 }
 

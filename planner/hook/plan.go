@@ -38,11 +38,6 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 	if err := p.gate.Ensure(ctx); err != nil {
 		return planner.Result{}, err
 	}
-	done, err := p.takeTurn(ctx)
-	if err != nil {
-		return planner.Result{}, err
-	}
-	defer done()
 	if (r.Mutation || op.Kind == planhttp.Mutation) && len(op.LeftOut(r.Conditions)) == 0 {
 		// Nothing but the plug-in keeps it from being executed, so that it is
 		// there is proven each time. With a required variable no server executes it.
@@ -63,18 +58,8 @@ func (p *Planner) plan(ctx context.Context, r planner.Request) (planner.Result, 
 	return a.result(), nil
 }
 
-// takeTurn waits until no other operation is under way.
-func (p *Planner) takeTurn(ctx context.Context) (func(), error) {
-	if p.turn == nil {
-		return func() {}, nil
-	}
-	select {
-	case p.turn <- struct{}{}:
-		return func() { <-p.turn }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", planner.ErrUnavailable, ctx.Err())
-	}
-}
+// Serial is true: planning blocks the event loop of Node.
+func (p *Planner) Serial() bool { return true }
 
 // judge decides what the answer to an operation means. One that can mean two
 // things is settled by the canary, which is never invalid.
