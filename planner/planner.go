@@ -92,6 +92,12 @@ type Serial interface {
 	Serial() bool
 }
 
+// Cores is a Planner that can tell how many cores its router may use.
+type Cores interface {
+	// Cores returns their number, or 0 when it is not known.
+	Cores(ctx context.Context) int
+}
+
 // MutationSafe is a Planner that knows whether mutations can be planned over
 // its channel without any chance of being executed.
 type MutationSafe interface {

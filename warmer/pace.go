@@ -60,6 +60,13 @@ func newPace(ceil int, perSecond float64, deadline time.Time) *pace {
 	return p
 }
 
+// widen allows another number at once.
+func (p *pace) widen(ceil int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ceil = max(1, ceil)
+}
+
 // ticket is the right to have one request under way.
 type ticket struct {
 	canary bool

@@ -1,7 +1,6 @@
 package warmer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	defaultConcurrency = 4
+	defaultConcurrency = 4 // for a router whose cores are not known
 
 	solo       = 3   // requests at the start of a run that go one at a time
 	maxShown   = 100 // failures, or operations, in what is kept for status
@@ -24,7 +23,7 @@ const (
 
 // Settings bound one warm-up run.
 type Settings struct {
-	Concurrency int           // most requests under way; 0: 4; not more than 1 where the planner is serial
+	Concurrency int           // most requests under way; 0: one for each core of the router, or 4
 	PerSecond   float64       // most requests a second; 0: no limit
 	Deadline    time.Duration // of the whole run; 0: none
 }
@@ -85,19 +84,28 @@ func (r Runner) Run(ctx context.Context, list []Item) (Report, []string, error) 
 	if r.Until != nil {
 		defer context.AfterFunc(r.Until, func() { cancel(context.Cause(r.Until)) })()
 	}
-	s := &run{Runner: r, pace: newPace(r.width(), r.Settings.PerSecond, lastPause(ctx)), cancel: cancel, requests: requests, all: len(list)}
+	s := &run{Runner: r, pace: newPace(1, r.Settings.PerSecond, lastPause(ctx)), cancel: cancel, requests: requests, all: len(list)}
 	if len(list) > 0 {
 		s.do(ctx, list)
 	}
 	return s.finish(start, context.Cause(ctx))
 }
 
-// width is the most requests that are under way.
-func (r Runner) width() int {
+// width is the most requests that are under way: as many as the owner allows,
+// or one for each core that the router may use.
+func (r Runner) width(ctx context.Context) int {
 	if p, ok := r.Planner.(planner.Serial); ok && p.Serial() {
 		return 1
 	}
-	return cmp.Or(max(0, r.Settings.Concurrency), defaultConcurrency)
+	if r.Settings.Concurrency > 0 {
+		return r.Settings.Concurrency
+	}
+	if p, ok := r.Planner.(planner.Cores); ok {
+		if n := p.Cores(ctx); n > 0 {
+			return n
+		}
+	}
+	return defaultConcurrency
 }
 
 // finish makes the report complete. Nothing of the run is under way any more.
@@ -126,6 +134,7 @@ func (s *run) do(ctx context.Context, list []Item) {
 		s.cancel(err)
 		return
 	}
+	s.pace.widen(s.width(ctx))
 	s.measureAlone(ctx, solo-1) // what is usual for it
 	m, ok := s.Planner.(planner.MutationSafe)
 	safe := ok && m.MutationSafe()

@@ -32,7 +32,8 @@ func BenchmarkLiveDuringWarmup(b *testing.B) {
 		name     string
 		settings warmer.Settings
 	}{
-		{"default", warmer.Settings{}},
+		{"cores=unknown", warmer.Settings{}},
+		{"cores=known", warmer.Settings{Concurrency: runtime.NumCPU()}},
 		{"concurrency=1", warmer.Settings{Concurrency: 1}},
 		{"concurrency=1,rate=20", warmer.Settings{Concurrency: 1, PerSecond: 20}},
 	} {

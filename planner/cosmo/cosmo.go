@@ -44,7 +44,7 @@ const canary = "{ __typename }"
 type Options struct {
 	URL        string // of the GraphQL endpoint; required
 	ReadyURL   string // readiness endpoint; "" leaves this sign out
-	MetricsURL string // Prometheus page; "" leaves this sign out
+	MetricsURL string // Prometheus page; "" leaves this sign out, and the number of cores
 	// Client sends the requests; nil: one of our own. Redirects are never
 	// followed, whatever it says.
 	Client *http.Client
@@ -84,6 +84,7 @@ var (
 	_ planner.Verifier     = (*Planner)(nil)
 	_ planner.Watcher      = (*Planner)(nil)
 	_ planner.MutationSafe = (*Planner)(nil)
+	_ planner.Cores        = (*Planner)(nil)
 )
 
 // New returns a Planner for one router. It sends nothing yet.

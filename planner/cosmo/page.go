@@ -9,11 +9,16 @@ import (
 const (
 	cacheKeys    = "router_graphql_cache_keys_stats_total"
 	processStart = "process_start_time_seconds"
+	threads      = "go_sched_gomaxprocs_threads"
 )
+
+// maxCores is the most that is believed of a page.
+const maxCores = 256
 
 // page is what a Prometheus page of a router says of its life.
 type page struct {
 	started float64            // start time of the process, 0 when unknown
+	threads float64            // that may run Go code at the same time, 0 when unknown
 	added   map[string]float64 // plans added to the cache, by the labels of the series
 }
 
@@ -32,8 +37,15 @@ func (p page) since(before page) string {
 	return ""
 }
 
+func (p page) cores() int {
+	if !(p.threads >= 1) { // nor NaN
+		return 0
+	}
+	return int(min(p.threads, maxCores))
+}
+
 func readPage(r io.Reader) (page, error) {
-	series, err := planhttp.ReadPage(r, processStart, cacheKeys)
+	series, err := planhttp.ReadPage(r, processStart, threads, cacheKeys)
 	if err != nil {
 		return page{}, err
 	}
@@ -42,6 +54,8 @@ func readPage(r io.Reader) (page, error) {
 		switch {
 		case s.Name == processStart:
 			p.started = s.Value
+		case s.Name == threads:
+			p.threads = s.Value
 		case s.Labels["cache_type"] == "plan" && s.Labels["operation"] == "added":
 			p.added[s.Key()] += s.Value
 		}

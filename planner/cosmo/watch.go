@@ -72,17 +72,31 @@ func (p *Planner) lookAtPage(ctx context.Context, w *watch) string {
 		return ""
 	}
 	w.nextPage = time.Now().Add(p.o.MetricsInterval)
-	var now page
-	err := planhttp.Get(ctx, p.client, p.o.MetricsURL, planhttp.LookTimeout, func(r io.Reader) (err error) { now, err = readPage(r); return err })
-	if err != nil {
-		if ctx.Err() == nil {
-			p.log.Debug("cannot read metrics of the router", zap.Error(err))
-		}
+	now, ok := p.readPage(ctx)
+	if !ok {
 		return ""
 	}
 	before := w.page
 	w.page = now
 	return now.since(before)
+}
+
+// readPage gets the metrics page, if it can be had.
+func (p *Planner) readPage(ctx context.Context) (now page, ok bool) {
+	err := planhttp.Get(ctx, p.client, p.o.MetricsURL, planhttp.LookTimeout, func(r io.Reader) (err error) { now, err = readPage(r); return err })
+	if err != nil && ctx.Err() == nil {
+		p.log.Debug("cannot read metrics of the router", zap.Error(err))
+	}
+	return now, err == nil
+}
+
+// Cores asks the metrics page how many threads of the router may run Go code.
+func (p *Planner) Cores(ctx context.Context) int {
+	if p.o.MetricsURL == "" {
+		return 0
+	}
+	now, _ := p.readPage(ctx)
+	return now.cores()
 }
 
 // lookAtCanary asks for a plan that only we use. It is a question and keeps the

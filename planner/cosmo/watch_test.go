@@ -203,6 +203,21 @@ func TestPageOfARealReload(t *testing.T) {
 	}
 }
 
+func TestCores(t *testing.T) {
+	d := cosmodouble.New(cosmodouble.Options{})
+	for url, want := range map[string]int{metricsURL: 2, ready: 0, "": 0} {
+		if n := newPlanner(t, d, func(o *Options) { o.MetricsURL = url }).Cores(t.Context()); n != want {
+			t.Errorf("%q: %d cores, want %d", url, n, want)
+		}
+	}
+	for line, want := range map[string]int{"NaN": 0, "-3": 0, "1e300": maxCores, "+Inf": maxCores, "8": 8} {
+		p, err := readPage(strings.NewReader("go_sched_gomaxprocs_threads " + line + "\n"))
+		if n := p.cores(); err != nil || n != want {
+			t.Errorf("%s: %d cores, %v; want %d", line, n, err, want)
+		}
+	}
+}
+
 func TestPageOfSomethingElse(t *testing.T) {
 	if p, err := readPage(strings.NewReader("<html>\n")); err != nil || len(p.added) != 0 || p.since(page{}) != "" {
 		t.Errorf("a page of something else: %+v, %v", p, err)

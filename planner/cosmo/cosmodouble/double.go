@@ -198,6 +198,7 @@ func (d *Double) metrics(w io.Writer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_, _ = fmt.Fprintf(w, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.79529642583e+09\n"+
+		"# TYPE go_sched_gomaxprocs_threads gauge\ngo_sched_gomaxprocs_threads 2\n"+
 		"# TYPE router_graphql_cache_keys_stats_total counter\n"+
 		"router_graphql_cache_keys_stats_total{cache_type=\"plan\",operation=\"added\",wg_router_config_version=\"0\"} %d\n"+
 		"router_graphql_cache_keys_stats_total{cache_type=\"plan\",operation=\"evicted\",wg_router_config_version=\"0\"} 0\n", d.added)

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 )
@@ -48,6 +50,11 @@ func DecodeConfig(r io.Reader) (Config, error) {
 // and returns nil after an orderly end.
 func Main(ctx context.Context, c Config, out io.Writer) (err error) {
 	setDefault(&c.Listen, "127.0.0.1:0")
+	if c.Metrics == nil {
+		// A page like that of a Cosmo router: it tells restarts, and how many cores there are.
+		c.Metrics = prometheus.NewRegistry()
+		c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
 	r, err := New(ctx, c.Options)
 	if err != nil {
 		return err

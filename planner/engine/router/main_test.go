@@ -7,11 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/planwarm/planwarm/planner/cosmo"
 )
 
 // TestMainRuns a router as its own process would: announced, warmed, served,
@@ -54,6 +57,13 @@ func TestMainRuns(t *testing.T) {
 	defer res.Body.Close()
 	if res.Header.Get(headerPlanCache) != "HIT" {
 		t.Errorf("first request: %s", res.Header.Get(headerPlanCache))
+	}
+	p, err := cosmo.New(cosmo.Options{URL: started.URL + "/graphql", MetricsURL: started.URL + "/metrics", Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := p.Cores(t.Context()); n != runtime.GOMAXPROCS(0) {
+		t.Errorf("the page tells of %d cores", n)
 	}
 	cancel()
 	if err := <-done; err != nil {
