@@ -110,6 +110,9 @@ func Unconditional(entries []manifest.Entry, sc *schema.Schema) (out []manifest.
 				}
 				x.Request = manifest.Request{OperationName: x.Request.OperationName, Query: text}
 			}
+			if !identifies(x.Request) {
+				x.Request.Extensions = nil
+			}
 			x.Planwarm.Conditions, x.Planwarm.Variants = nil, nil
 			switch k := x.Key(); {
 			case seen[k]:
@@ -145,4 +148,14 @@ func (w *Warmer) Fetched(id manifest.Graph) (manifest.Manifest, error) {
 		return manifest.Manifest{}, fmt.Errorf("graph %s: %w", id, ErrNotFound)
 	}
 	return g.fetched.lastGood, nil
+}
+
+// identifies says whether a request has the persisted id of its own text. By
+// another one a router would look for what it keeps under it, or refuse both.
+func identifies(r manifest.Request) bool {
+	if r.Extensions == nil || r.Extensions.PersistedQuery == nil {
+		return false
+	}
+	sum := sha256.Sum256([]byte(r.Query))
+	return r.Extensions.PersistedQuery.SHA256Hash == hex.EncodeToString(sum[:])
 }

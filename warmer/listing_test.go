@@ -1,6 +1,8 @@
 package warmer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -225,4 +227,17 @@ func TestStatusHasNoTexts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A router that pulls is told of no persisted id but that of the text itself.
+func TestPulledPersistedIDs(t *testing.T) {
+	own, other := entry("1"), entry("2")
+	sum := sha256.Sum256([]byte(own.Request.Query))
+	for _, e := range []*manifest.Entry{&own, &other} {
+		e.Request.Extensions = &manifest.Extensions{PersistedQuery: &manifest.PersistedQuery{SHA256Hash: hex.EncodeToString(sum[:]), Version: 1}}
+	}
+	entries, left := Unconditional([]manifest.Entry{own, other}, nil)
+	if len(entries) != 2 || left != 0 || entries[0].Request.Extensions == nil || entries[1].Request.Extensions != nil || other.Request.Extensions == nil {
+		t.Errorf("pulled %+v, %d left out", entries, left)
+	}
 }

@@ -122,8 +122,8 @@ func pushNotes(d *desk, r *rules, after manifest.Pins, res manifest.PushResult) 
 	return slices.Concat(notes, persistedNotes(res), profileNotes(d, r, res)), nil
 }
 
-// persistedNotes tells of persisted ids that no plan-only request will have,
-// since the router may keep another operation under them.
+// persistedNotes tells of persisted ids that no router is given, since it may
+// keep another operation under them.
 func persistedNotes(res manifest.PushResult) []string {
 	var notes []string
 	for _, p := range slices.Concat(res.Added, res.Moved) {
@@ -131,7 +131,7 @@ func persistedNotes(res manifest.PushResult) []string {
 		if x == nil || x.PersistedQuery == nil || planhttp.Hashes(x.PersistedQuery.SHA256Hash, p.Request.Query) {
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("%s: the persisted id %s is not the SHA-256 of its text, so plan-only requests leave it out and send the text alone",
+		notes = append(notes, fmt.Sprintf("%s: the persisted id %s is not the SHA-256 of its text, so routers get the text alone",
 			nameOf(p.Request.OperationName), short(x.PersistedQuery.SHA256Hash)))
 	}
 	return notes
