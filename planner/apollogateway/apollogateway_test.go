@@ -72,6 +72,7 @@ func TestWatchSeesANewSchema(t *testing.T) {
 			_ = p.Watch(t.Context(), func(r planner.Reload) { mu.Lock(); signs = append(signs, r.Sign); mu.Unlock() })
 		}()
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		d.Reload()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()

@@ -140,8 +140,10 @@ func TestWatchOneReloadIsOneSign(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		for range 3 {
+			synctest.Wait() // a look that straddles a change would see half of it
 			d.SetReady(false)
 			time.Sleep(3 * time.Second)
+			synctest.Wait()
 			d.Reload()
 			d.SetReady(true)
 			if err := p.Probe(t.Context()); err != nil { // as the warmer does at a pull
@@ -163,6 +165,7 @@ func TestWatchExecutesAtMostItsCanary(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		d.SetMode(cosmodouble.Ignored)
 		time.Sleep(time.Hour)
 		signs()

@@ -91,6 +91,7 @@ func TestWatchAsksForTheCanaryAgain(t *testing.T) {
 		}
 		watching(t, p)
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		d.Restart()
 		time.Sleep(2 * time.Second)
 		if p.gate.Open() {
