@@ -180,6 +180,11 @@ func (s *run) plan(ctx context.Context, list []Item) {
 
 // acquire waits for the right to send one request. After an error the context is done.
 func (s *run) acquire(ctx context.Context, cost time.Duration) (ticket, error) {
+	// What ends requests reaches ctx, which hangs on theirs, a moment later.
+	if err := context.Cause(s.requests); err != nil {
+		s.cancel(err)
+		return ticket{}, err
+	}
 	t, err := s.pace.acquire(ctx, cost)
 	if err != nil && ctx.Err() == nil {
 		s.cancel(errDeadline) // the rate leaves no room for another request before it
