@@ -58,6 +58,10 @@ func (s *Store) UpdatePins(ctx context.Context, graph manifest.Graph, change fun
 	q.add(u)
 	select {
 	case q.turn <- struct{}{}:
+		if ctx.Err() != nil && q.remove(u) {
+			<-q.turn // somebody who still waits writes
+			return manifest.Pins{}, fmt.Errorf("update pins: %w", context.Cause(ctx))
+		}
 		if batch := q.take(); len(batch) > 0 {
 			s.writeBatch(ctx, graph, k, batch)
 		}

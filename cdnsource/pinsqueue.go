@@ -47,10 +47,20 @@ func (q *pinsQueue) add(u *pinsUpdate) {
 	q.pending = append(q.pending, u)
 }
 
+// take returns what has come in, without the updates of callers who have left:
+// nothing of theirs was written, and they are told so.
 func (q *pinsQueue) take() []*pinsUpdate {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	batch := q.pending
+	var batch []*pinsUpdate
+	for _, u := range q.pending {
+		if u.ctx.Err() == nil {
+			batch = append(batch, u)
+			continue
+		}
+		u.err = context.Cause(u.ctx)
+		close(u.done)
+	}
 	q.pending = nil
 	return batch
 }
